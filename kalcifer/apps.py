@@ -1,0 +1,13 @@
+"""Django's entry to the project's own app: its commands, and the Celery app that tasks and doorbells use."""
+
+from django.apps import AppConfig
+
+
+class KalciferConfig(AppConfig):
+    """The app and what it loads at start-up."""
+
+    name = "kalcifer"
+
+    def ready(self) -> None:
+        """Make the Celery app the current one in every process that runs Django."""
+        from kalcifer import celery  # noqa: F401, PLC0415  # settings have to be complete first

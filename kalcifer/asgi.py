@@ -1,0 +1,9 @@
+"""Entry of ASGI servers."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kalcifer.settings")
+
+application = get_asgi_application()

@@ -1,0 +1,1 @@
+"""A database backend that brings the bundled servers up when the first connection is made."""

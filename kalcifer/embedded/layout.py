@@ -1,0 +1,89 @@
+"""Where everything of a data directory lies."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+# A socket's address holds 107 bytes, and PostgreSQL appends "/.s.PGSQL.5432" and a lock's ".lock" beside it.
+LONGEST_SOCKET_DIR = 107 - len("/.s.PGSQL.5432.lock")
+WHERE_SOCKETS_ARE = "The sockets are elsewhere because the path of this directory is too long for one:\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of one data directory."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, data_dir: str | Path) -> "Layout":
+        """The layout of a directory that need not exist yet; its true path names it, whatever links lead there."""
+        return cls(Path(os.path.realpath(data_dir)))
+
+    @property
+    def cluster(self) -> Path:
+        return self.root / "postgres"
+
+    @property
+    def redis(self) -> Path:
+        return self.root / "redis"
+
+    @property
+    def users(self) -> Path:
+        return self.root / "users"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def keeper_pid(self) -> Path:
+        return self.root / "keeper.pid"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def alive(self) -> Path:
+        return self.root / "alive"
+
+    @property
+    def sockets(self) -> Path:
+        """The sockets' directory: inside the data directory, or in the temporary one when the path is too long."""
+        inside = self.root / "run"
+        if len(os.fsencode(inside)) <= LONGEST_SOCKET_DIR:
+            return inside
+        name = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"kalcifer-{os.getuid()}-{name}"
+
+    @property
+    def redis_socket(self) -> Path:
+        return self.sockets / "redis.sock"
+
+    @property
+    def database_url(self) -> str:
+        return f"postgresql://postgres@/kalcifer?host={self.sockets}"
+
+    @property
+    def redis_url(self) -> str:
+        return f"unix://{self.redis_socket}"
+
+    def create(self) -> None:
+        """Make the directories; raises OSError where that is impossible."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self.users, self.logs, self.redis, self.alive):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        self._create_sockets()
+
+    # A name in the shared temporary directory may have been taken by somebody else: a directory that is not ours is refused.
+    def _create_sockets(self) -> None:
+        self.sockets.mkdir(mode=0o700, exist_ok=True)
+        if self.sockets.parent == self.root:
+            return
+        found = self.sockets.lstat()
+        if self.sockets.is_symlink() or found.st_mode & 0o022:
+            raise PermissionError(f"{self.sockets} is not a private directory of this user")
+        (self.root / "sockets").write_text(f"{WHERE_SOCKETS_ARE}{self.sockets}\n")

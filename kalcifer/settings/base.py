@@ -1,0 +1,138 @@
+"""Settings of every environment; without DATABASE_URL and REDIS_URL the bundled servers of KALCIFER_DATA_DIR are used."""
+
+from pathlib import Path
+from typing import Any
+
+from kalcifer.embedded.layout import Layout
+from kalcifer.settings.environment import broker, database, flag, integer, number, text, words
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+
+# --- Where things are -------------------------------------------------------------------------------------------------
+KALCIFER_DATA_DIR = Path(text("KALCIFER_DATA_DIR", ".kalcifer")).absolute()
+KALCIFER_ROLE = text("KALCIFER_ROLE", "command")
+KALCIFER_REDIS_PREFIX = text("KALCIFER_REDIS_PREFIX", "kalcifer:")
+LAYOUT = Layout.of(KALCIFER_DATA_DIR)
+
+# --- Django -----------------------------------------------------------------------------------------------------------
+SECRET_KEY = text("SECRET_KEY", "for-one-machine-only-set-SECRET_KEY-elsewhere-0123456789")
+ENCRYPTION_KEY = text("ENCRYPTION_KEY", "for-one-machine-only-set-ENCRYPTION_KEY-elsewhere")
+DEBUG = flag("DEBUG")
+ALLOWED_HOSTS = words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+ROOT_URLCONF = "kalcifer.urls"
+WSGI_APPLICATION = "kalcifer.wsgi.application"
+ASGI_APPLICATION = "kalcifer.asgi.application"
+APPEND_SLASH = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "static"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+
+INSTALLED_APPS = [
+    "kalcifer.apps.KalciferConfig",
+    "tenants",
+    "flows",
+    "engine",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "drf_standardized_errors",
+    "django_celery_beat",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# --- PostgreSQL -------------------------------------------------------------------------------------------------------
+STATEMENT_TIMEOUT_MS = integer("KALCIFER_STATEMENT_TIMEOUT_MS", 10_000 if KALCIFER_ROLE == "web" else 30_000)
+SESSION_SETTINGS = {
+    "statement_timeout": STATEMENT_TIMEOUT_MS,
+    "lock_timeout": 2_000,
+    "idle_in_transaction_session_timeout": 30_000,
+    "jit": "off",
+}
+
+
+def connection(url: str, *, engine: str = "django.db.backends.postgresql") -> dict[str, Any]:
+    """A database as every process uses it: kept open, checked before use, with nothing that waits for ever."""
+    found = database(url, engine=engine)
+    session = " ".join(f"-c {name}={value}" for name, value in SESSION_SETTINGS.items())
+    options = {"application_name": f"kalcifer-{KALCIFER_ROLE}", "connect_timeout": 5, "options": session}
+    return found | {
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+        "ATOMIC_REQUESTS": False,
+        "OPTIONS": options | found["OPTIONS"],
+    }
+
+
+DATABASE_URL = text("DATABASE_URL")
+DATABASES = {
+    "default": connection(DATABASE_URL)
+    if DATABASE_URL
+    else connection(LAYOUT.database_url, engine="kalcifer.embedded.database")
+}
+
+# --- REST -------------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK: dict[str, Any] = {
+    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Kalcifer",
+    "DESCRIPTION": "Durable flows on Celery, Django and PostgreSQL.",
+    "VERSION": "1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+# --- Redis and Celery -------------------------------------------------------------------------------------------------
+REDIS_URL = text("REDIS_URL", LAYOUT.redis_url)
+CELERY_BROKER_URL = broker(REDIS_URL)
+
+# --- Engine -----------------------------------------------------------------------------------------------------------
+KALCIFER_CLOCK_SPEED = number("KALCIFER_CLOCK_SPEED", 1)

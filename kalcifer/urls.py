@@ -1,0 +1,20 @@
+"""Composes the apps' URLs below /api/v1/."""
+
+from importlib.util import find_spec
+
+from django.contrib import admin
+from django.contrib.staticfiles.views import serve
+from django.urls import include, path, re_path
+from django.urls.resolvers import URLPattern, URLResolver
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("admin/", admin.site.urls),
+    path("api/v1/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/v1/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/v1/redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    re_path(r"^static/(?P<path>.*)$", serve, {"insecure": True}),
+]
+urlpatterns += [
+    path("api/v1/", include(f"{app}.api.urls")) for app in ("tenants", "flows", "engine") if find_spec(f"{app}.api") and find_spec(f"{app}.api.urls")
+]

@@ -1,0 +1,55 @@
+"""Other processes in tests: started in the repository, ended by their id, waited for by facts."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from signal import SIGKILL
+from typing import TypeVar
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).resolve().parents[2]
+NOT_INHERITED = ("PYTEST_", "DJANGO_SETTINGS_MODULE", "KALCIFER_", "DATABASE_URL", "REDIS_URL")
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """The environment of a process that knows nothing of the suite but these settings."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
+    return plain | {"PYTHONPATH": str(ROOT)} | settings
+
+
+def manage(*words: str, env: dict[str, str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    """Run a management command to its end."""
+    command = [sys.executable, "manage.py", *words]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+@contextmanager
+def running(*words: str, env: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a session of its own, killed with its whole group when the block ends."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            words, cwd=ROOT, env=env, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, SIGKILL)
+        process.wait(timeout=10)
+
+
+def wait_for(fact: Callable[[], T], *, seconds: float = 10, what: str = "it to happen") -> T:
+    """Ask until the fact is true, and return it; fail when the time is up."""
+    pause = threading.Event()
+    deadline = time.monotonic() + seconds
+    while not (found := fact()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s for {what}")
+        pause.wait(0.02)
+    return found
