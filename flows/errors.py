@@ -1,0 +1,82 @@
+"""
+What can be wrong with a flow.
+
+FlowError
+├── IllegalTransition   invalid_transition
+├── FlowArchived        flow_archived
+├── FlowNotDraft        flow_not_draft
+├── NoVersion           no_version
+├── VersionPublished    version_published
+├── InvalidStrategy     invalid_strategy
+└── InvalidGraph        invalid_graph, with every problem
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flows.graph.problems import Problem
+from tenants.errors import KalciferError
+
+
+class FlowError(KalciferError):
+    """Base of every error about flows."""
+
+    code = "flow_error"
+
+
+class IllegalTransition(FlowError):
+    """A state machine has no such arrow."""
+
+    code = "invalid_transition"
+
+    def __init__(self, *, of: str, current: str, target: str) -> None:
+        self.current = current
+        self.target = target
+        super().__init__(f"A {of} that is {current} cannot become {target}.")
+
+
+class FlowArchived(FlowError):
+    """The flow is archived and cannot be changed; duplicate it instead."""
+
+    code = "flow_archived"
+
+
+class FlowNotDraft(FlowError):
+    """Only a flow in draft can be deleted; archive this one instead."""
+
+    code = "flow_not_draft"
+
+
+class NoVersion(FlowError):
+    """The flow has no version to publish; create one first."""
+
+    code = "no_version"
+
+
+class VersionPublished(FlowError):
+    """The version is published and cannot be changed; create a new one instead."""
+
+    code = "version_published"
+
+
+class InvalidStrategy(FlowError):
+    """No such strategy of publishing."""
+
+    code = "invalid_strategy"
+
+
+class InvalidGraph(FlowError):
+    """The graph has problems that forbid what was asked."""
+
+    code = "invalid_graph"
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(problem.detail for problem in self.problems), attr="graph")
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """One entry per problem, in the shape of an answer's `errors`."""
+        return [problem.as_json() for problem in self.problems]
