@@ -1,0 +1,24 @@
+"""How a flow runs, as rows."""
+
+from engine.models.activity import Activity
+from engine.models.claim import BatchClaim
+from engine.models.clock import ClockAnchor
+from engine.models.event import StoredEvent
+from engine.models.inbound import InboundEvent
+from engine.models.job import Job, JobTarget
+from engine.models.schedule import FlowSchedule
+from engine.models.subscription import EventSubscription
+from engine.models.timer import Timer
+
+__all__ = [
+    "Activity",
+    "BatchClaim",
+    "ClockAnchor",
+    "EventSubscription",
+    "FlowSchedule",
+    "InboundEvent",
+    "Job",
+    "JobTarget",
+    "StoredEvent",
+    "Timer",
+]

@@ -1,0 +1,32 @@
+"""When a wait ends by itself."""
+
+from django.db import models
+from django.db.models import Q
+from tenants.ids import uuid7
+from tenants.managers import TenantScopedQuerySet
+from tenants.models import Tenant
+
+from flows.models import FlowInstance
+
+
+class Timer(models.Model):
+    """The moment (engine time) at which the token at node_id goes on. `held`: it came due while its flow was paused."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    instance = models.ForeignKey(
+        FlowInstance, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="timers"
+    )
+    node_id = models.CharField(max_length=64)
+    due_at = models.DateTimeField()
+    held = models.BooleanField(default=False)
+
+    objects = TenantScopedQuerySet.as_manager()
+
+    class Meta:
+        db_table = "timers"
+        constraints = (models.UniqueConstraint(fields=("instance", "node_id"), name="timer_once_per_token"),)
+        indexes = (models.Index(fields=("due_at", "id"), condition=Q(held=False), name="timer_fetch_due"),)
+
+    def __str__(self) -> str:
+        return f"{self.node_id} at {self.due_at}"
