@@ -1,0 +1,117 @@
+"""What a node type is: a class that says what should happen, and touches nothing itself."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from engine.expressions import compile_path, referenced_paths
+from engine.expressions.paths import InvalidPath
+from engine.nodes.context import StepContext
+from engine.nodes.outcomes import JSON, Outcome
+from engine.nodes.wakeups import Wakeup
+
+
+class Category(StrEnum):
+    """Where a node type stands in the palette and in the rules of a graph."""
+
+    TRIGGER = "trigger"
+    CONDITION = "condition"
+    WAIT = "wait"
+    ACTION = "action"
+    END = "end"
+
+
+class Need(StrEnum):
+    """What a node wants to know; the loop fetches it once per batch through the ports."""
+
+    PROFILE = "profile"
+    SEGMENTS = "segments"
+    PREFERENCES = "preferences"
+    DELIVERIES = "deliveries"
+    CAPS = "caps"
+
+
+class RunsAs(StrEnum):
+    """Inside the loop's transaction, or as a recorded side effect on an activity worker."""
+
+    INLINE = "inline"
+    ACTIVITY = "activity"
+
+
+class NodeConfig(BaseModel):
+    """Base of every config: unknown keys are errors, and nothing is coerced."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def config_json(config: Any) -> Any:
+    """Give a config as JSON again, whether it is a pydantic model or a plug-in's dataclass."""
+    return TypeAdapter(type(config)).dump_python(config, mode="json")
+
+
+class Node:
+    """
+    A node type.
+
+    Facts about the type are class attributes. `execute` is pure for inline types; for activities it runs on an activity worker,
+    outside of any transaction, at least once, with the same `step.idempotency_key` each time.
+    """
+
+    type: ClassVar[str]
+    category: ClassVar[Category] = Category.ACTION
+    title: ClassVar[str] = ""
+    description: ClassVar[str] = ""
+    branches: ClassVar[tuple[str, ...]] = ()
+    runs_as: ClassVar[RunsAs] = RunsAs.ACTIVITY
+    needs: ClassVar[tuple[Need, ...]] = ()
+    on_failure: ClassVar[Literal["fail", "continue", "exit", "branch"]] = "fail"
+    timeout: ClassVar[timedelta] = timedelta(seconds=30)
+    result_schema: ClassVar[JSON] = {"type": "object"}
+
+    class Config(NodeConfig):
+        """No settings."""
+
+    def branches_of(self, config: Any) -> tuple[str, ...]:
+        """Branches that a node with this config can take; none means the single unnamed one."""
+        return self.branches
+
+    def validate(self, config: Any) -> list[str]:
+        """Problems of a config that its schema cannot express, one sentence each."""
+        return []
+
+    def edges_of(self, config: Any) -> tuple[str | None, ...]:
+        """Branches that need an edge each; None stands for the unnamed one, and `on_failure: branch` adds `failed`."""
+        edges: tuple[str | None, ...] = self.branches_of(config) or (None,)
+        return (*edges, "failed") if getattr(config, "on_failure", None) == "branch" else edges
+
+    def needs_of(self, config: Any) -> tuple[Need, ...]:
+        """What a node with this config wants to know: the type's needs, and those of the paths that the config reads."""
+        needs = dict.fromkeys(self.needs)
+        for _, text in referenced_paths(config_json(config)):
+            try:
+                path = compile_path(text)
+            except InvalidPath:
+                continue
+            if path.root == "participant":
+                needs[Need.PROFILE] = None
+            if path.root == "nodes" and "delivery" in path.parts:
+                needs[Need.DELIVERIES] = None
+        return tuple(needs)
+
+    def prepare(self, config: Any, step: StepContext) -> JSON:
+        """Compute, in the loop, the input that an activity is recorded with and every attempt gets as `step.input`."""
+        return {}
+
+    def execute(self, config: Any, step: StepContext) -> Outcome:
+        """Do, or say, what the node is for."""
+        raise NotImplementedError
+
+    def resume(self, config: Any, step: StepContext, wakeup: Wakeup) -> Outcome:
+        """Go on after a wait."""
+        raise NotImplementedError
+
+    def compensate(self, config: Any, step: StepContext, result: JSON) -> Outcome:
+        """Undo what `execute` did; a type that defines it can be rolled back."""
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""Node types that a path stops at."""
