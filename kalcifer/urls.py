@@ -18,3 +18,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
 urlpatterns += [
     path("api/v1/", include(f"{app}.api.urls")) for app in ("tenants", "flows", "engine") if find_spec(f"{app}.api") and find_spec(f"{app}.api.urls")
 ]
+
+handler400 = "kalcifer.problems.handler400"
+handler403 = "kalcifer.problems.handler403"
+handler404 = "kalcifer.problems.handler404"
+handler500 = "kalcifer.problems.handler500"

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from kalcifer.embedded.layout import Layout
-from kalcifer.settings.environment import broker, database, flag, integer, number, text, words
+from kalcifer.settings import celery
+from kalcifer.settings.environment import database, flag, integer, number, text, words
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
@@ -51,6 +52,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "kalcifer.request_id.middleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -116,10 +118,14 @@ REST_FRAMEWORK: dict[str, Any] = {
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
+    "DEFAULT_PARSER_CLASSES": ["tenants.api.media.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["tenants.api.media.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "tenants.api.media.Negotiation",
+    "DEFAULT_SCHEMA_CLASS": "tenants.api.schema.KalciferSchema",
+    "EXCEPTION_HANDLER": "kalcifer.problems.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+KALCIFER_RATE_LIMITS = text("KALCIFER_RATE_LIMITS")
 SPECTACULAR_SETTINGS = {
     "TITLE": "Kalcifer",
     "DESCRIPTION": "Durable flows on Celery, Django and PostgreSQL.",
@@ -128,11 +134,18 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }
 
 # --- Redis and Celery -------------------------------------------------------------------------------------------------
+REDIS_URL_IS_GIVEN = bool(text("REDIS_URL"))
 REDIS_URL = text("REDIS_URL", LAYOUT.redis_url)
-CELERY_BROKER_URL = broker(REDIS_URL)
+globals().update({f"CELERY_{name}": value for name, value in celery.settings(REDIS_URL, prefix=KALCIFER_REDIS_PREFIX).items()})
 
-# --- Engine -----------------------------------------------------------------------------------------------------------
-KALCIFER_CLOCK_SPEED = number("KALCIFER_CLOCK_SPEED", 1)
+# --- Engine and processes ---------------------------------------------------------------------------------------------
+KALCIFER_CLOCK_SPEED = number("KALCIFER_CLOCK_SPEED", 1) if text("KALCIFER_CLOCK_SPEED") else None
+KALCIFER_ACTIVITY_THREADS = integer("KALCIFER_ACTIVITY_THREADS", 32)
+KALCIFER_ALIVE_FILE = text("KALCIFER_ALIVE_FILE")
+KALCIFER_LOG_LEVEL = text("KALCIFER_LOG_LEVEL", "INFO")
+LOGGING_CONFIG = None
