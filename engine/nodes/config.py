@@ -102,4 +102,4 @@ def _unknown_key(cls: type, place: tuple[int | str, ...]) -> str:
         return f'"{key}" is not known here'
     fields = cls.model_fields if issubclass(cls, BaseModel) else getattr(cls, "__dataclass_fields__", {})
     near = difflib.get_close_matches(key, list(fields), n=1)
-    return f'this node has no setting "{key}"' + (f'; did you mean "{near[0]}"?' if near else "")
+    return f'there is no setting "{key}"' + (f'; did you mean "{near[0]}"?' if near else "")
