@@ -9,5 +9,7 @@ class KalciferConfig(AppConfig):
     name = "kalcifer"
 
     def ready(self) -> None:
-        """Make the Celery app the current one in every process that runs Django."""
-        from kalcifer import celery  # noqa: F401, PLC0415  # settings have to be complete first
+        """Make the Celery app the current one in every process that runs Django, and set the logs up."""
+        from kalcifer import celery, logging  # noqa: F401, PLC0415  # settings have to be complete first
+
+        logging.configure()

@@ -2,13 +2,12 @@
 
 from kalcifer.settings.base import *  # noqa: F403  # settings are a module of names
 from kalcifer.settings.base import connection
-from kalcifer.settings.environment import broker, flag, required, words
+from kalcifer.settings.environment import flag, required, words
 
 SECRET_KEY = required("SECRET_KEY")
 ENCRYPTION_KEY = required("ENCRYPTION_KEY")
 DATABASES = {"default": connection(required("DATABASE_URL"))}
 REDIS_URL = required("REDIS_URL")
-CELERY_BROKER_URL = broker(REDIS_URL)
 ALLOWED_HOSTS = [required("ALLOWED_HOSTS").split(",")[0].strip(), *words("ALLOWED_HOSTS")[1:]]
 CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if flag("BEHIND_TLS_PROXY") else None

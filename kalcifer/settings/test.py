@@ -6,9 +6,10 @@ from pathlib import Path
 from uuid import uuid4
 
 from kalcifer.embedded.layout import Layout
+from kalcifer.settings import celery
 from kalcifer.settings.base import *  # noqa: F403  # settings are a module of names
 from kalcifer.settings.base import DATABASE_URL, connection
-from kalcifer.settings.environment import broker, text
+from kalcifer.settings.environment import text
 
 # The controller of pytest-xdist loads this first and draws the name; its workers inherit it. Nothing is created here.
 KALCIFER_TEST_DIR = text("KALCIFER_TEST_DIR") or f"{tempfile.gettempdir()}/kalcifer-tests-{uuid4().hex[:8]}"
@@ -19,10 +20,11 @@ LAYOUT = Layout.of(KALCIFER_DATA_DIR)
 if not DATABASE_URL:
     DATABASES = {"default": connection(LAYOUT.database_url, engine="kalcifer.embedded.database")}
 REDIS_URL = text("REDIS_URL", LAYOUT.redis_url)
-CELERY_BROKER_URL = broker(REDIS_URL)
 
 # Two suites on the same servers do not meet: the directory's name is part of every other name.
 TEST_RUN = f"{text('KALCIFER_TEST_PARTITION')}{KALCIFER_TEST_DIR.rpartition('-')[2]}".lower()
 TEST_WORKER = f"{TEST_RUN}_{text('PYTEST_XDIST_WORKER', 'main')}"
 KALCIFER_REDIS_PREFIX = f"test:{TEST_WORKER}:"
+globals().update({f"CELERY_{name}": value for name, value in celery.settings(REDIS_URL, prefix=KALCIFER_REDIS_PREFIX).items()})
+KALCIFER_LOG_LEVEL = "WARNING"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,0 +1,18 @@
+"""What the processes tell each other about themselves."""
+
+from django.db import models
+
+
+class Heartbeat(models.Model):
+    """When a worker or beat last showed that its loop turns; wall time."""
+
+    name = models.CharField(max_length=255, primary_key=True)
+    role = models.CharField(max_length=64)
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "kalcifer_heartbeats"
+        verbose_name = "heartbeat"
+
+    def __str__(self) -> str:
+        return self.name
