@@ -11,13 +11,10 @@ FlowError
 └── InvalidGraph        invalid_graph, with every problem
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
-from typing import Any
 
-from flows.graph.problems import Problem
-from tenants.errors import KalciferError
+from flows.graph import problems
+from tenants.errors import Invalid, KalciferError, Problem
 
 
 class FlowError(KalciferError):
@@ -32,6 +29,7 @@ class IllegalTransition(FlowError):
     code = "invalid_transition"
 
     def __init__(self, *, of: str, current: str, target: str) -> None:
+        """Say what it is, what it was to become, and in words why it cannot."""
         self.current = current
         self.target = target
         super().__init__(f"A {of} that is {current} cannot become {target}.")
@@ -67,16 +65,11 @@ class InvalidStrategy(FlowError):
     code = "invalid_strategy"
 
 
-class InvalidGraph(FlowError):
+class InvalidGraph(FlowError, Invalid):
     """The graph has problems that forbid what was asked."""
 
     code = "invalid_graph"
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("; ".join(problem.detail for problem in self.problems), attr="graph")
-
-    @property
-    def errors(self) -> list[dict[str, Any]]:
-        """One entry per problem, in the shape of an answer's `errors`."""
-        return [problem.as_json() for problem in self.problems]
+    def __init__(self, found: Iterable[problems.Problem]) -> None:
+        """Carry every problem, each with its node."""
+        Invalid.__init__(self, [Problem(each.code, each.detail, each.attr, {"node_id": each.node_id}) for each in found])
