@@ -56,8 +56,7 @@ class Rule:
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Validate JSON into a rule, and write it back as the JSON it was."""
         return core_schema.no_info_plain_validator_function(
-            _validate,
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda rule: rule.raw),
+            _validate, serialization=core_schema.plain_serializer_function_ser_schema(lambda rule: rule.raw)
         )
 
     @classmethod

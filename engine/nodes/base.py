@@ -12,6 +12,8 @@ from engine.nodes.context import StepContext
 from engine.nodes.outcomes import JSON, Outcome
 from engine.nodes.wakeups import Wakeup
 
+ConfigClass = type[Any]
+
 
 class Category(StrEnum):
     """Where a node type stands in the palette and in the rules of a graph."""
@@ -46,6 +48,10 @@ class NodeConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class EmptyConfig(NodeConfig):
+    """No settings."""
+
+
 def config_json(config: Any) -> Any:
     """Give a config as JSON again, whether it is a pydantic model or a plug-in's dataclass."""
     return TypeAdapter(type(config)).dump_python(config, mode="json")
@@ -69,9 +75,7 @@ class Node:
     on_failure: ClassVar[Literal["fail", "continue", "exit", "branch"]] = "fail"
     timeout: ClassVar[timedelta] = timedelta(seconds=30)
     result_schema: ClassVar[JSON] = {"type": "object"}
-
-    class Config(NodeConfig):
-        """No settings."""
+    Config: ClassVar[ConfigClass] = EmptyConfig
 
     def branches_of(self, config: Any) -> tuple[str, ...]:
         """Branches that a node with this config can take; none means the single unnamed one."""

@@ -86,9 +86,8 @@ def _place(raw: Any, detail: ErrorDetails) -> str:
     # Locations name the members of unions too; only what is in the config is a place, and at the end what should be.
     parts = []
     for part in detail["loc"]:
-        if isinstance(raw, Mapping) and part in raw:
-            raw = raw[part]
-        elif isinstance(raw, list) and isinstance(part, int) and part < len(raw):
+        is_key = isinstance(raw, Mapping) and part in raw
+        if is_key or (isinstance(raw, list) and isinstance(part, int) and part < len(raw)):
             raw = raw[part]
         elif detail["type"] not in {"missing", "missing_argument"} or part != detail["loc"][-1]:
             continue

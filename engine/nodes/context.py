@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from engine.expressions import Rule, Scope, resolve
@@ -10,10 +10,12 @@ from engine.expressions import Rule, Scope, resolve
 JSON = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StepContext:
     """
     One node run: the instance's data, the moment, and what was fetched for it.
+
+    Nodes only read it; the loop moves one along through the nodes of an instance.
 
     `context["entry"]` and the like work too, for nodes that only want JSON.
     """
@@ -51,6 +53,19 @@ class StepContext:
             deliveries=self.deliveries,
             aliases=self.aliases,
         )
+
+    def since(self, lookback: str | timedelta) -> datetime | None:
+        """Give the moment from which a look-back counts events; never before the run's entry, and None for none."""
+        match lookback:
+            case timedelta():
+                cut = self.now - lookback
+                return cut if self.entered_at is None else max(cut, self.entered_at)
+            case "since_previous_node":
+                return self.since_previous or self.entered_at
+            case "since_entry":
+                return self.entered_at
+            case _:
+                return None
 
     def matches(self, rule: Rule) -> bool:
         """Ask a rule about this step."""

@@ -22,7 +22,7 @@ def zone_of(name: Any) -> ZoneInfo | None:
         return None
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError):  # also a directory of the database, such as "Europe"
+    except (KeyError, ValueError, OSError):  # also a directory of the database, such as "Europe"
         return None
 
 

@@ -71,7 +71,7 @@ def get(type_: str) -> Node:
         raise UnknownNodeType(type_) from None
 
 
-def all() -> list[Node]:  # noqa: A001 - reads `registry.all()`
+def all() -> list[Node]:
     """Give every node type, by category and name."""
     load()
     order = list(PACKAGES)
@@ -112,7 +112,7 @@ def preserved() -> Iterator[None]:
 
 def load() -> None:
     """Load the built-in types and the installed ones, once; the first look-up does it anyway."""
-    global _state  # noqa: PLW0603 - once per process
+    global _state
     if _state == "loaded":
         return
     with _loading:  # others wait for it; the types being loaded come through here themselves

@@ -20,5 +20,14 @@ class EventArrived:
     data: JSON
     occurred_at: datetime
 
+    def facts(self) -> JSON:
+        """What a result tells of the event: its data under `event`, the rest beside it."""
+        return {
+            "event": self.data,
+            "event_type": self.event_type,
+            "event_id": self.event_id,
+            "occurred_at": self.occurred_at.isoformat(),
+        }
+
 
 Wakeup = TimerFired | EventArrived

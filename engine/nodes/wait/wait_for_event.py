@@ -1,6 +1,5 @@
 """Hold until the participant does something, or until patience runs out."""
 
-from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Literal, assert_never
 
 from pydantic import Field
@@ -60,29 +59,14 @@ class WaitForEvent(Node):
             until=None if config.timeout is None else step.now + config.timeout,
             event_types=types,
             filter=bind(config.filter.raw, step.scope()) or None,
-            lookback=_cut(config.lookback, step),
+            lookback=step.since(config.lookback),
         )
 
     def resume(self, config: Config, step: StepContext, wakeup: Wakeup) -> Outcome:
         """Take the branch of what came first."""
         match wakeup:
-            case EventArrived(event_id=event_id, event_type=event_type, data=data, occurred_at=occurred_at):
-                facts = {"event_type": event_type, "event_id": event_id, "occurred_at": occurred_at.isoformat()}
-                return Branched("event_received", {"timed_out": False, "event": data, **facts})
+            case EventArrived():
+                return Branched("event_received", {"timed_out": False, **wakeup.facts()})
             case TimerFired():
                 return Branched("timed_out", {"timed_out": True, "event": None})
         assert_never(wakeup)
-
-
-def _cut(lookback: str | timedelta, step: StepContext) -> datetime | None:
-    # Never further back than the run's entry, whatever the duration says.
-    match lookback:
-        case timedelta():
-            cut = step.now - lookback
-            return cut if step.entered_at is None else max(cut, step.entered_at)
-        case "since_previous_node":
-            return step.since_previous or step.entered_at
-        case "since_entry":
-            return step.entered_at
-        case _:
-            return None

@@ -1,0 +1,1 @@
+"""What `wait_until` may be told, and the moment that it means."""
