@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
-from tests.support import processes, servers
+from tests.support import flushing, processes, servers
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -21,6 +21,7 @@ def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBl
     """A database of this worker, copied from the template that the first worker migrated."""
     with django_db_blocker.unblock():
         servers.create_database()
+        flushing.keep_what_migrations_wrote()
     yield
     with django_db_blocker.unblock():
         connection.close()
