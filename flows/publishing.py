@@ -62,15 +62,16 @@ def _unknown(_: str) -> None:
 
 
 @dataclass(slots=True)
-class _Registered:
-    # What other apps hand in when they start; until then no type is known.
+class Registered:
+    """What other apps hand in when they start; until then no type is known."""
+
     checks: list[Check] = field(default_factory=list)
     trigger_readers: list[TriggerReader] = field(default_factory=list)
     strategies: dict[str, Strategy] = field(default_factory=dict)
     category_of: CategoryOf = field(default=_unknown)
 
 
-registered = _Registered()
+registered = Registered()
 
 
 def register_check(check: Check) -> None:

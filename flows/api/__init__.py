@@ -1,0 +1,1 @@
+"""REST of flows and versions, and the read side of instances."""

@@ -1,0 +1,50 @@
+"""Instances, read only; what changes them is the engine's."""
+
+from rest_framework.response import Response
+
+from flows import queries
+from flows.api.filters import InstanceFilters, as_query
+from flows.api.shapes import InstanceShape, InstanceWithStepsShape
+from flows.models import Flow, FlowInstance
+from tenants.api.base import TenantRequest, TenantView
+
+
+class InstancesView(TenantView):
+    """All instances of the tenant."""
+
+    paginated = True
+    Output = InstanceShape
+
+    class Filters(InstanceFilters):
+        """Which instances to list."""
+
+    def get(self, request: TenantRequest) -> Response:
+        """List instances, newest first."""
+        return self.paginate(queries.instances(request.tenant, **as_query(self.filters())), InstanceShape)
+
+
+class FlowInstancesView(TenantView):
+    """The instances of a flow."""
+
+    paginated = True
+    Output = InstanceShape
+
+    class Filters(InstanceFilters):
+        """Which instances to list."""
+
+    def get(self, request: TenantRequest, flow_id: str) -> Response:
+        """List the instances of one flow, newest first."""
+        flow = self.get_row(Flow, flow_id)
+        rows = queries.instances(request.tenant, **as_query(self.filters()))
+        return self.paginate(rows.filter(flow=flow), InstanceShape)
+
+
+class InstanceView(TenantView):
+    """One instance."""
+
+    Output = InstanceWithStepsShape
+
+    def get(self, request: TenantRequest, instance_id: str) -> Response:
+        """Show an instance with its steps in order."""
+        instance = self.get_row(queries.with_names(FlowInstance.objects.all()), instance_id)
+        return Response(InstanceWithStepsShape(instance).data)
