@@ -6,13 +6,18 @@ from django.contrib import admin
 from django.contrib.staticfiles.views import serve
 from django.urls import include, path, re_path
 from django.urls.resolvers import URLPattern, URLResolver
+from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+
+from tenants.api.routing import path as api_path
+
+schema = SpectacularAPIView.as_view(renderer_classes=[OpenApiJsonRenderer, OpenApiYamlRenderer])
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
-    path("api/v1/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("api/v1/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
-    path("api/v1/redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    api_path("api/v1/schema", schema, "schema"),
+    api_path("api/v1/docs", SpectacularSwaggerView.as_view(url_name="schema"), "docs"),
+    api_path("api/v1/redoc", SpectacularRedocView.as_view(url_name="schema"), "redoc"),
     re_path(r"^static/(?P<path>.*)$", serve, {"insecure": True}),
 ]
 urlpatterns += [

@@ -51,7 +51,7 @@ def once(tenant_id: UUID, key: str, *, of: str, act: Callable[[], Answer]) -> An
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(TRY_LOCK, [f"{tenant_id}:{key}"])
-            if not cursor.fetchone()[0]:  # type: ignore[index]  # the statement always gives a row
+            if not cursor.fetchone()[0]:
                 raise IdempotencyInProgress(retry_after=1)
         stored = IdempotencyKey.objects.for_tenant(tenant_id).filter(key=key).first()
         if stored is not None and stored.created_at > now() - KEPT:

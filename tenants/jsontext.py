@@ -36,7 +36,8 @@ def loads(raw: bytes) -> Any:
 
 def _measure(value: Any) -> int:
     # Counts the names of all objects and refuses what is too deep, level by level: recursion would cost twice as much.
-    level, names, depth = [value] if value.__class__ in _CONTAINERS else [], 0, 0
+    level: list[Any] = [value] if value.__class__ in _CONTAINERS else []
+    names = depth = 0
     while level:
         depth += 1
         if depth > MAX_DEPTH:

@@ -12,7 +12,7 @@ from tenants import errors
 from tenants.errors import Invalid, Problem
 
 # A type that JSON has is not guessed from another: "5" is no number, 5 no text, "yes" no truth value.
-STRICT: tuple[tuple[type[Field], tuple[type, ...], str], ...] = (
+STRICT: tuple[tuple[type[Field[Any, Any, Any, Any]], tuple[type, ...], str], ...] = (
     (serializers.BooleanField, (bool,), "This has to be true or false."),
     (serializers.IntegerField, (int,), "This has to be a whole number."),
     (serializers.FloatField, (int, float), "This has to be a number."),
@@ -20,7 +20,7 @@ STRICT: tuple[tuple[type[Field], tuple[type, ...], str], ...] = (
 )
 
 
-def parse(serializer_class: type[serializers.BaseSerializer], value: Any, *, prefix: str = "", strict: bool = True) -> Any:
+def parse(serializer_class: type[serializers.BaseSerializer[Any]], value: Any, *, prefix: str = "", strict: bool = True) -> Any:
     """The validated value, or `Invalid` with every problem; their paths start with `prefix`."""
     serializer = serializer_class(data=value)
     problems = list(_strange(serializer, value, prefix, strict=strict))
@@ -33,12 +33,12 @@ def parse(serializer_class: type[serializers.BaseSerializer], value: Any, *, pre
 
 
 @cache
-def names_of(serializer_class: type[serializers.Serializer]) -> frozenset[str]:
+def names_of(serializer_class: type[serializers.Serializer[Any]]) -> frozenset[str]:
     """The names of a serializer's fields."""
     return frozenset(serializer_class().fields)
 
 
-def parse_query(serializer_class: type[serializers.Serializer], query: QueryDict) -> dict[str, Any]:
+def parse_query(serializer_class: type[serializers.Serializer[Any]], query: QueryDict) -> dict[str, Any]:
     """The validated filters of a list; those that were not sent are missing."""
     sent = {name: query[name] for name in names_of(serializer_class) if name in query}
     return dict(parse(serializer_class, sent, strict=False))
@@ -71,7 +71,7 @@ def flatten(detail: Any, path: str = "") -> Iterator[Problem]:
         yield Problem(getattr(detail, "code", "invalid"), str(detail), path or None)
 
 
-def _strange(field: Field, value: Any, path: str, *, strict: bool) -> Iterator[Problem]:
+def _strange(field: Field[Any, Any, Any, Any], value: Any, path: str, *, strict: bool) -> Iterator[Problem]:
     # Unknown fields and values of a wrong type, at every depth that serializers describe.
     if isinstance(field, serializers.ListSerializer | serializers.ListField):
         if isinstance(value, list) and field.child is not None:
@@ -87,7 +87,7 @@ def _strange(field: Field, value: Any, path: str, *, strict: bool) -> Iterator[P
 
 
 def _strange_below(
-    field: serializers.Serializer, value: dict[str, Any], path: str, *, strict: bool
+    field: serializers.Serializer[Any], value: dict[str, Any], path: str, *, strict: bool
 ) -> Iterator[Problem]:
     for name, item in value.items():
         below = field.fields.get(name)

@@ -1,7 +1,7 @@
 """JSON in and out by orjson, and a negotiation that knows nothing else."""
 
-from collections.abc import Mapping, Sequence
-from typing import IO, Any, ClassVar
+from collections.abc import Iterable, Mapping
+from typing import IO, Any
 
 import orjson
 from rest_framework.exceptions import NotAcceptable
@@ -26,7 +26,7 @@ def dumps(value: Any) -> bytes:
 class JSONParser(BaseParser):
     """Bodies as `tenants.jsontext` reads them."""
 
-    media_type: ClassVar[str] = "application/json"
+    media_type = "application/json"
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
@@ -52,7 +52,7 @@ class JSONRenderer(BaseRenderer):
 class Negotiation(BaseContentNegotiation):
     """Chooses by media type alone: no `?format=`, no file suffix, and nothing in a header can make it stumble."""
 
-    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser | None:
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
         """The parser of the body's content type; None is a 415."""
         kind, _, parameters = request.content_type.lower().partition(";")
         if "charset" in parameters and "utf-8" not in parameters and "utf8" not in parameters:
@@ -60,7 +60,7 @@ class Negotiation(BaseContentNegotiation):
         return next((parser for parser in parsers if parser.media_type == kind.strip()), None)
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         """The first renderer that the client accepts."""
         header = request.META.get("HTTP_ACCEPT", "*/*").lower() or "*/*"

@@ -36,7 +36,7 @@ class Cursor:
         try:
             backwards, *values = orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             fields = [queryset.model._meta.get_field(name) for name in columns]  # noqa: SLF001
-            cleaned = tuple(field.to_python(value) for field, value in zip(fields, values, strict=True))  # type: ignore[union-attr]
+            cleaned = tuple(field.to_python(value) for field, value in zip(fields, values, strict=True))
         except (ValueError, TypeError, binascii.Error, ValidationError):
             raise InvalidCursor(attr="cursor") from None
         if type(backwards) is not bool or None in cleaned or "\0" in str(cleaned):

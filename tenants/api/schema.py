@@ -88,7 +88,7 @@ class KalciferSchema(AutoSchema):
         """The filters of a list, and the Idempotency-Key of every POST with a key."""
         if self.method == "GET":
             pages = CursorPages().get_schema_operation_parameters(self.view) if self._is_page() else []
-            return [self.view.Filters, *map(_as_parameter, pages)]
+            return [getattr(self.view, "Filters", None), *map(_as_parameter, pages)]
         if self.method == "POST" and self.view.authentication_classes:
             about = "For 24 hours the same key and request gets the stored answer, with Idempotent-Replayed: true."
             return [OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description=about)]
@@ -109,7 +109,7 @@ class KalciferSchema(AutoSchema):
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         found = super()._get_response_bodies(direction)
-        component = ResolvedComponent(name="Errors", type=ResolvedComponent.SCHEMA, schema=ERRORS, object="Errors")
+        component = ResolvedComponent("Errors", ResolvedComponent.SCHEMA, ERRORS, "Errors")  # type: ignore[no-untyped-call]
         self.registry.register_on_missing(component)
         content = {"application/json": {"schema": component.ref}}
         for status, description in self._refusals().items():
