@@ -6,12 +6,13 @@ from django.contrib import admin
 from django.contrib.staticfiles.views import serve
 from django.urls import include, path, re_path
 from django.urls.resolvers import URLPattern, URLResolver
-from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
+from drf_spectacular.renderers import OpenApiYamlRenderer2
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
+from tenants.api.media import JSONRenderer
 from tenants.api.routing import path as api_path
 
-schema = SpectacularAPIView.as_view(renderer_classes=[OpenApiJsonRenderer, OpenApiYamlRenderer])
+schema = SpectacularAPIView.as_view(renderer_classes=[JSONRenderer, OpenApiYamlRenderer2])
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),

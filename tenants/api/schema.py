@@ -88,7 +88,8 @@ class KalciferSchema(AutoSchema):
         """The filters of a list, and the Idempotency-Key of every POST with a key."""
         if self.method == "GET":
             pages = CursorPages().get_schema_operation_parameters(self.view) if self._is_page() else []
-            return [getattr(self.view, "Filters", None), *map(_as_parameter, pages)]
+            filters = getattr(self.view, "Filters", None)
+            return [*([filters] if filters is not None and filters().fields else []), *map(_as_parameter, pages)]
         if self.method == "POST" and self.view.authentication_classes:
             about = "For 24 hours the same key and request gets the stored answer, with Idempotent-Replayed: true."
             return [OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description=about)]
