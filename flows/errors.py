@@ -72,4 +72,6 @@ class InvalidGraph(FlowError, Invalid):
 
     def __init__(self, found: Iterable[problems.Problem]) -> None:
         """Carry every problem, each with its node."""
-        Invalid.__init__(self, [Problem(each.code, each.detail, each.attr, {"node_id": each.node_id}) for each in found])
+        Invalid.__init__(
+            self, [Problem(each.code, each.detail, each.attr, {"node_id": each.node_id}) for each in found]
+        )

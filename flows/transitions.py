@@ -116,7 +116,7 @@ class StatefulModel(models.Model):
             super().save(*args, **kwargs)
             return
         with transaction.atomic(using=kwargs.get("using")):
-            row = type(self)._base_manager.filter(pk=self.pk).select_for_update(no_key=True)
+            row = type(self)._base_manager.filter(pk=self.pk).order_by().select_for_update(no_key=True)
             for stored in row.values_list("status", flat=True):
                 self.TRANSITIONS.check(stored, self.status, of=self._meta.model_name or "")
             super().save(*args, **kwargs)

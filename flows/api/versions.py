@@ -14,6 +14,16 @@ from flows.models import Flow, FlowVersion
 from tenants.api.base import TenantRequest, TenantView
 
 
+class NodeIdField(serializers.CharField):
+    """A node's id; nothing else becomes one."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Refuse what is no text."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class VersionOfFlow(TenantView):
     """What the views of one version share: finding it below its flow."""
 
@@ -86,7 +96,7 @@ class PublishView(VersionOfFlow):
 
         strategy = serializers.CharField(max_length=32, default=publishing.NEW_ENTRIES_ONLY)
         rollout_percent = serializers.IntegerField(min_value=1, max_value=100, required=False, source="percent")
-        node_mapping = serializers.DictField(child=serializers.CharField(max_length=64), required=False)
+        node_mapping = serializers.DictField(child=NodeIdField(max_length=64), required=False)
         removed_node_policy = serializers.ChoiceField(("skip", "exit", "hold"), required=False)
         reason = serializers.CharField(allow_blank=True, required=False)
 
