@@ -37,6 +37,7 @@ class StepContext:
     idempotency_key: str = ""
     attempt: int = 1
     ports: Any = None
+    tenant_id: str = ""
     deliveries: Mapping[str, JSON] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
 

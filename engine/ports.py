@@ -1,0 +1,210 @@
+"""What the engine asks of the world outside: protocols, and the bundle of those who answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, Protocol
+
+from engine.signatures import Scheme
+
+JSON = dict[str, Any]
+
+
+class ProfileStore(Protocol):
+    """Knows participants by more than their id."""
+
+    def fetch_many(self, tenant_id: str, participant_ids: Sequence[str]) -> Mapping[str, JSON]:
+        """Give the profiles of those who have one, by id, in one query."""
+
+
+class SegmentLookup(Protocol):
+    """Knows who is in which segment."""
+
+    def memberships_many(
+        self, tenant_id: str, participant_ids: Sequence[str], segment_ids: Sequence[str]
+    ) -> Mapping[str, frozenset[str]]:
+        """Give, by participant, which of the segments each is in; one who is in none may be left out."""
+
+    def existing(self, tenant_id: str, segment_ids: Sequence[str]) -> frozenset[str]:
+        """Tell which of the segments there are."""
+
+
+class PreferenceLookup(Protocol):
+    """Knows what participants want to hear, and where."""
+
+    def fetch_many(self, tenant_id: str, participant_ids: Sequence[str]) -> Mapping[str, JSON]:
+        """Give `{channel: {topic: bool}}` by participant, for those who have said something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One thing to say to one participant; `key` is the same however often it is handed over."""
+
+    key: str
+    instance_id: str
+    node_id: str
+    participant_id: str
+    channel: str
+    payload: JSON = field(default_factory=dict)
+
+
+class MessageSender(Protocol):
+    """Says things to participants."""
+
+    def enqueue_many(self, tenant_id: str, messages: Sequence[Message]) -> Sequence[JSON]:
+        """Queue messages durably, in the caller's transaction; give the result of each, in order."""
+
+
+class DeliveryLookup(Protocol):
+    """Knows what became of messages."""
+
+    def states_many(self, tenant_id: str, instance_ids: Sequence[str]) -> Mapping[str, Mapping[str, JSON]]:
+        """Give `{state, opened, clicked}` by instance and node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """A goal reached; recorded once per instance and name."""
+
+    instance_id: str
+    participant_id: str
+    name: str
+    facts: JSON = field(default_factory=dict)
+
+
+class ConversionSink(Protocol):
+    """Counts goals."""
+
+    def record_many(self, tenant_id: str, conversions: Sequence[Conversion]) -> None:
+        """Record conversions, in the caller's transaction; a repeated one fills in what was not known."""
+
+
+class SecretLookup(Protocol):
+    """Knows the tenant's secrets."""
+
+    def fetch(self, tenant_id: str, name: str) -> str | None:
+        """Give a secret's value, or None when there is none of this name."""
+
+    def existing(self, tenant_id: str, names: Sequence[str]) -> frozenset[str]:
+        """Tell which of the secrets there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """How a request is to be signed, when it is sent."""
+
+    scheme: Scheme
+    secret: str = field(repr=False)
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One call; headers may hold secrets and are not shown."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = b""
+    timeout: timedelta = timedelta(seconds=30)
+    max_response: int = 65_536
+    signing: Signing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """What came back, whatever its status; `body` ends where `max_response` does, and `cut` says so."""
+
+    status: int
+    body: bytes = b""
+    cut: bool = False
+    retry_after: timedelta | None = None
+
+
+class CallFailed(Exception):
+    """No response came; `sent` says that the request may have had its effect, `retryable` that another try may succeed."""
+
+    def __init__(self, code: str, detail: str, *, sent: bool = False, retryable: bool = True) -> None:
+        """Name the situation."""
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.sent = sent
+        self.retryable = retryable
+
+
+class HttpCaller(Protocol):
+    """Calls other systems."""
+
+    def call(self, request: HttpRequest) -> HttpResponse:
+        """Give the response, without following redirects; raise CallFailed when none came."""
+
+
+class Nobody:
+    """Answers every port with "missing": what stands behind a port until an app binds its own adapter."""
+
+    def fetch_many(self, tenant_id: str, participant_ids: Sequence[str]) -> Mapping[str, JSON]:
+        """Know nobody."""
+        return {}
+
+    def memberships_many(
+        self, tenant_id: str, participant_ids: Sequence[str], segment_ids: Sequence[str]
+    ) -> Mapping[str, frozenset[str]]:
+        """Have nobody in any segment."""
+        return {}
+
+    def existing(self, tenant_id: str, names: Sequence[str]) -> frozenset[str]:
+        """Have none of them."""
+        return frozenset()
+
+    def enqueue_many(self, tenant_id: str, messages: Sequence[Message]) -> Sequence[JSON]:
+        """Say nothing, for want of a provider."""
+        return [{"status": "skipped", "reason": "no_provider", "channel": message.channel} for message in messages]
+
+    def states_many(self, tenant_id: str, instance_ids: Sequence[str]) -> Mapping[str, Mapping[str, JSON]]:
+        """Know of no message."""
+        return {}
+
+    def record_many(self, tenant_id: str, conversions: Sequence[Conversion]) -> None:
+        """Count nothing."""
+
+    def fetch(self, tenant_id: str, name: str) -> str | None:
+        """Keep no secret."""
+        return None
+
+    def call(self, request: HttpRequest) -> HttpResponse:
+        """Reach nothing."""
+        raise CallFailed("no_http", "nothing is bound to call other systems with", retryable=False)
+
+
+_NOBODY = Nobody()
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Who answers each port."""
+
+    profiles: ProfileStore = _NOBODY
+    segments: SegmentLookup = _NOBODY
+    preferences: PreferenceLookup = _NOBODY
+    messages: MessageSender = _NOBODY
+    deliveries: DeliveryLookup = _NOBODY
+    conversions: ConversionSink = _NOBODY
+    secrets: SecretLookup = _NOBODY
+    http: HttpCaller = _NOBODY
+
+
+_bound = Ports()
+
+
+def bound() -> Ports:
+    """Give the ports of this process."""
+    return _bound
+
+
+def bind(**adapters: Any) -> Ports:
+    """Put adapters behind some of the ports, when an app starts or a test does; give the bundle as it was before."""
+    global _bound
+    before = _bound
+    _bound = replace(_bound, **adapters)
+    return before
