@@ -1,0 +1,55 @@
+"""The psycopg connection behind Django's: COPY and prepared statements, in the same transaction."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import psycopg
+from django.db import connection
+from psycopg.types.string import TextLoader
+
+
+class Cursor(psycopg.Cursor[Any]):
+    """Binds on the server, gives ids and JSON as text: the write path passes most of them on as they are."""
+
+    def __init__(self, on: psycopg.Connection[Any]) -> None:
+        super().__init__(on)
+        for name in ("uuid", "jsonb", "json"):
+            self.adapters.register_loader(name, TextLoader)
+
+
+def raw() -> psycopg.Connection[Any]:
+    """Give the connection of this thread; what is done on it belongs to the `atomic()` around it."""
+    connection.ensure_connection()
+    return connection.connection  # type: ignore[no-any-return]  # Django does not type it
+
+
+def execute(statement: str, parameters: Any = None) -> Cursor:
+    """Run a statement of this module's callers, prepared, in the transaction of this thread."""
+    # Errors come out as Django's, so that callers know one family of them.
+    with connection.wrap_database_errors:
+        return Cursor(raw()).execute(statement, parameters, prepare=True)  # type: ignore[arg-type]  # constants, not literals
+
+
+class SideConnection:
+    """
+    A second connection in autocommit, one per process, for what must be committed while a batch is still open.
+
+    Made lazily and keyed by process, because a fork must not share it.
+    """
+
+    def __init__(self) -> None:
+        self._pid = 0
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def get(self) -> tuple[psycopg.Connection[Any], bool]:
+        """Give the connection, and whether it is a new one."""
+        if self._connection is not None and self._pid == os.getpid() and not self._connection.closed:
+            return self._connection, False
+        parameters = connection.get_connection_params()
+        for name in ("cursor_factory", "context"):
+            parameters.pop(name, None)
+        self._connection = psycopg.connect(**parameters, autocommit=True)
+        self._pid = os.getpid()
+        return self._connection, True

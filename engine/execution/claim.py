@@ -1,0 +1,176 @@
+"""Which instances a batch takes, fairly, and how a batch that kills its worker is found out."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+
+from engine.conf import engine_settings
+from engine.connections import SideConnection, execute
+from engine.execution import rows
+from tenants.ids import uuid7
+
+# Takes runnable instances, an equal share per tenant that has any, higher priority first. The recursive part hops from tenant to tenant on the
+# index, so its cost is the number of tenants with work. Instances of a paused flow are taken too, and set aside by `set_aside`.
+TAKE = f"""
+    WITH RECURSIVE busy AS (
+        (SELECT tenant_id FROM flow_instances WHERE runnable AND deaths = 0 ORDER BY tenant_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT i.tenant_id FROM flow_instances i
+                 WHERE i.runnable AND i.deaths = 0 AND i.tenant_id > busy.tenant_id ORDER BY i.tenant_id LIMIT 1)
+          FROM busy WHERE busy.tenant_id IS NOT NULL
+    ), share AS MATERIALIZED (
+        SELECT tenant_id, greatest(1, %(limit)s / count(*) OVER ())::int AS most
+          FROM busy WHERE tenant_id IS NOT NULL ORDER BY random() LIMIT %(limit)s
+    )
+    SELECT {rows.COLUMNS}, taken.paused
+      FROM share CROSS JOIN LATERAL (
+        SELECT i.*, f.status = 'paused' AS paused
+          FROM flow_instances i JOIN flows f ON f.id = i.flow_id
+         WHERE i.tenant_id = share.tenant_id AND i.runnable AND i.deaths = 0
+         ORDER BY i.priority DESC, i.id
+         LIMIT share.most
+           FOR NO KEY UPDATE OF i SKIP LOCKED
+      ) AS taken
+"""
+
+# Takes one instance that was claimed when a worker died: it runs alone, so that it can take nobody along.
+TAKE_SUSPECT = f"""
+    SELECT {rows.COLUMNS}, f.status = 'paused' AS paused
+      FROM flow_instances taken JOIN flows f ON f.id = taken.flow_id
+     WHERE taken.runnable AND taken.deaths > 0 ORDER BY taken.id LIMIT 1
+       FOR NO KEY UPDATE OF taken SKIP LOCKED
+"""
+
+# Takes the named ones again, after a batch had to be undone.
+TAKE_AGAIN = f"""
+    SELECT {rows.COLUMNS}, f.status = 'paused' AS paused
+      FROM flow_instances taken JOIN flows f ON f.id = taken.flow_id
+     WHERE taken.id = ANY(%(ids)s) AND taken.runnable ORDER BY taken.id
+       FOR NO KEY UPDATE OF taken SKIP LOCKED
+"""
+
+# Sets the runnable mark of a paused flow's instances aside. A flow that is being resumed at this moment is locked and passed over: its
+# resume sets every mark again when it commits.
+SET_ASIDE = """
+    WITH still_paused AS MATERIALIZED (
+        SELECT id FROM flows WHERE id IN (SELECT flow_id FROM flow_instances WHERE id = ANY(%(ids)s)) AND status = 'paused'
+           FOR SHARE SKIP LOCKED
+    )
+    UPDATE flow_instances SET runnable = false WHERE id = ANY(%(ids)s) AND flow_id IN (SELECT id FROM still_paused)
+"""
+
+ANNOUNCE = """
+    INSERT INTO batch_claims (id, worker_key, worker, task_id, instance_ids, started_at)
+    VALUES (%s, %s, %s, %s, %s, clock_timestamp())
+"""
+WITHDRAW = "DELETE FROM batch_claims WHERE id = %s"
+
+# Marks the instances of dead workers' claims. One that was claimed alone has one more death on it; one of a batch is only under suspicion.
+# Whoever gets the advisory lock of a worker knows that it is dead; the transaction's end gives the lock back.
+BURY = """
+    WITH dead AS (
+        DELETE FROM batch_claims
+         WHERE id IN (SELECT id FROM batch_claims WHERE worker_key <> %(mine)s FOR UPDATE SKIP LOCKED)
+           AND pg_try_advisory_xact_lock(worker_key)
+        RETURNING instance_ids
+    ), named AS (
+        SELECT unnest(instance_ids) AS id, cardinality(instance_ids) = 1 AS alone FROM dead
+    )
+    UPDATE flow_instances i SET deaths = CASE WHEN named.alone THEN i.deaths + 1 ELSE greatest(i.deaths, 1) END
+      FROM named WHERE i.id = named.id
+"""
+ANY_CLAIMS = "SELECT 1 FROM batch_claims WHERE worker_key <> %(mine)s LIMIT 1"
+
+
+class Announcer:
+    """
+    Says, before a batch runs and outside of its transaction, which instances this process is about to touch.
+
+    Its session holds an advisory lock for as long as the process lives: that is what tells a dead worker's claim from a slow one's.
+    """
+
+    def __init__(self) -> None:
+        self._side = SideConnection()
+        self._guard = threading.RLock()
+        self.worker_key = 0
+
+    def announce(self, ids: list[str], *, task_id: str) -> str:
+        """Commit the claim row of a batch and give its id."""
+        claim_id = str(uuid7())
+        with self._guard:
+            connection = self._connected()
+            connection.execute(ANNOUNCE, [claim_id, self.worker_key, worker_name(), task_id, ids], prepare=True)
+        return claim_id
+
+    def withdraw(self, claim_id: str) -> None:
+        """Take back the claim of a batch that was undone; if the connection is gone, so is the lock, and the claim is buried."""
+        with self._guard, suppress(psycopg.Error):
+            self._connected().execute(WITHDRAW, [claim_id])
+
+    def key(self) -> int:
+        """Give this process's worker key."""
+        with self._guard:
+            self._connected()
+            return self.worker_key
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        connection, is_new = self._side.get()
+        if is_new:
+            self.worker_key = secrets.randbits(62)
+            connection.execute("SELECT pg_advisory_lock(%s)", [self.worker_key])
+        return connection
+
+
+announcer = Announcer()
+
+
+def worker_name() -> str:
+    """Name this process for people."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def take(limit: int) -> list[rows.Row]:
+    """Lock up to `limit` runnable instances; the caller's transaction holds them."""
+    return rows.fetch(TAKE, {"limit": limit})
+
+
+def take_suspect() -> list[rows.Row]:
+    """Lock one instance that has a death on it."""
+    return rows.fetch(TAKE_SUSPECT, {})
+
+
+def take_again(ids: list[str]) -> list[rows.Row]:
+    """Lock the named instances that are still runnable."""
+    return rows.fetch(TAKE_AGAIN, {"ids": ids})
+
+
+def set_aside(ids: list[str]) -> None:
+    """Take instances of paused flows out of the runnable index until their flow is resumed."""
+    execute(SET_ASIDE, {"ids": ids})
+
+
+def withdraw_in_batch(claim_id: str) -> None:
+    """Delete the claim together with what the batch writes."""
+    execute(WITHDRAW, [claim_id])
+
+
+def bury_the_dead() -> int:
+    """Find claims of workers that are gone; give the number of instances that must now run alone."""
+    mine = {"mine": announcer.key()}
+    if execute(ANY_CLAIMS, mine).fetchone() is None:
+        return 0
+    return execute(BURY, mine).rowcount
+
+
+def is_quarantined(row: rows.Row) -> bool:
+    """Whether this instance has taken as many worker processes along as an instance may."""
+    return row.deaths >= engine_settings().max_deaths
+
+

@@ -1,0 +1,244 @@
+"""Runs one instance in memory through as many nodes as it can, until every token waits or ends."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any, assert_never
+
+from engine.execution.burst import Burst
+from engine.execution.policy import policy_of
+from engine.execution.program import CompiledNode
+from engine.execution.state import HELD, RUNNING
+from engine.nodes.context import StepContext
+from engine.nodes.outcomes import Branched, Completed, Failed, Outcome, Waiting
+from engine.nodes.wakeups import EventArrived, TimerFired, Wakeup
+
+JSON = dict[str, Any]
+logger = logging.getLogger(__name__)
+
+# What went wrong with a node, as an event and a step tell it.
+Trouble = tuple[str, str]
+
+
+class Executor:
+    """
+    Drives the tokens of one burst.
+
+    `waits` gathers the tokens that began to wait for an event: the loop takes their participants' locks and looks back into the inbox
+    before it writes them, and may drive the burst again with what it found.
+    """
+
+    def __init__(self, burst: Burst, *, participant: JSON | None = None) -> None:
+        self.burst = burst
+        self.waits: dict[str, Waiting] = {}
+        run = burst.state
+        self.step = StepContext(
+            now=burst.now,
+            instance_id=run.id,
+            node_id="",
+            participant_id=run.participant_id,
+            entry=run.entry,
+            accumulated=run.accumulated,
+            outcomes=run.outcomes,
+            run={"id": run.id, "flow": run.flow_id, "version": run.version, "entered_at": run.entered_at},
+            participant=participant,
+            default_timezone=burst.program.settings.default_timezone or "UTC",
+            entered_at=run.entered_at,
+            aliases=burst.program.aliases,
+        )
+
+    def drive(self) -> None:
+        """Run until no token can; held joins are looked at again whenever a token has ended."""
+        state = self.burst.state
+        while state.status == RUNNING:
+            node_id = next((key for key, each in state.tokens.items() if each["status"] == RUNNING), None)
+            if node_id is None:
+                return
+            self._run_token(node_id)
+            if state.status in ("running", "waiting"):
+                self._release_joins()
+            if not state.tokens and not self.burst.ended:
+                self.burst.end("completed", {"reason": "", "node": None})
+
+    def resolve(self, node_id: str, wake: JSON) -> None:
+        """End a wait of this burst at once: a look-back found its event, or its time had already come."""
+        self.waits.pop(node_id, None)
+        self.burst.disarm(node_id)
+        self.burst.record("wait_resolved", {"node": node_id, **wake})
+
+    # --- tokens ---
+
+    def _run_token(self, node_id: str) -> None:
+        compiled = self.burst.program.nodes.get(node_id)
+        if compiled is None:
+            self.burst.fail("unknown_node", f"Version {self.burst.state.version} has no node {node_id}.", node_id)
+            return
+        if compiled.joins_all and not self._may_join(node_id):
+            self.burst.record("token_joined", {"node": node_id, "from": None, "absorbed": False})
+            return
+        if compiled.node is None:
+            self._fail(compiled, ("unknown_type", compiled.trouble))
+            return
+        wake = self.burst.state.tokens[node_id]["wake"]
+        if wake is not None and wake["by"] == "activity":
+            self._take_activity(compiled, wake)
+        elif wake is None and compiled.is_activity:
+            self._schedule(compiled)
+        else:
+            self._take(compiled, self._ask(compiled, wake))
+
+    # Runs the node's own code. Whatever it raises is this instance's trouble alone.
+    def _ask(self, compiled: CompiledNode, wake: JSON | None) -> Outcome:
+        node = compiled.node
+        assert node is not None
+        self._look_at(compiled, wake)
+        try:
+            if wake is None:
+                return node.execute(compiled.config, self.step)
+            return node.resume(compiled.config, self.step, wakeup(wake))
+        except Exception as error:
+            logger.exception("node.raised", extra={"node": compiled.id, "instance": self.burst.state.id})
+            return Failed(f"{type(error).__name__}: {error}")
+
+    # Moves the one context of this instance to the node.
+    def _look_at(self, compiled: CompiledNode, wake: JSON | None) -> None:
+        after = self.burst.state.tokens[compiled.id]["after"]
+        self.step.node_id = compiled.id
+        self.step.since_previous = datetime.fromisoformat(after) if after else None
+        self.step.wait = wake["wait"] if wake else {}
+
+    def _take(self, compiled: CompiledNode, outcome: Outcome) -> None:
+        match outcome:
+            case Completed():
+                self._complete(compiled, None, outcome.result, outcome)
+            case Branched():
+                self._complete(compiled, outcome.branch, outcome.result)
+            case Waiting():
+                self._wait(compiled, outcome)
+            case Failed():
+                self._fail(compiled, (outcome.code, outcome.reason))
+            case _:
+                assert_never(outcome)
+
+    # --- outcomes ---
+
+    def _complete(self, compiled: CompiledNode, branch: str | None, result: JSON, ends: Completed | None = None) -> None:
+        burst = self.burst
+        if not (compiled.edges.get(branch) or compiled.is_end or (ends and ends.ends)):
+            self._fail(compiled, ("no_edge", f"No edge leads on from {compiled.id} for the branch {branch or '(none)'}."))
+            return
+        n = burst.end_step(compiled.id, status="completed", branch=branch, output=result)
+        self._go_on(compiled, branch, result, step=n)
+        if ends is not None and ends.goal:
+            burst.record("goal_reached", {"name": ends.goal, "node": compiled.id, "event": None})
+        if ends is not None and ends.ends:
+            burst.end("completed", {"reason": ends.reason, "node": compiled.id})
+
+    # Ends the token and sends one along each edge of the branch; where a token is or was already, it is absorbed.
+    def _go_on(self, compiled: CompiledNode, branch: str | None, result: JSON, *, step: int) -> None:
+        burst, state = self.burst, self.burst.state
+        targets = list(zip(compiled.edges.get(branch, ()), compiled.edge_types.get(branch, ()), strict=True))
+        going = [pair for pair in targets if pair[0] not in state.tokens and pair[0] not in state.outcomes]
+        burst.record(
+            "node_completed",
+            {
+                "token": compiled.id,
+                "node": compiled.id,
+                "type": compiled.type,
+                "branch": branch,
+                "result": result,
+                "next": [target for target, _ in going],
+                "next_types": [node_type for _, node_type in going],
+                "step": step,
+                "started_at": state.tokens[compiled.id]["since"],
+                "completed_at": burst.now.isoformat(),
+            },
+        )
+        burst.context_changed = True
+        if len(going) < len(targets):
+            for target, _ in targets:
+                if (target, _) not in going:
+                    burst.record("token_joined", {"node": target, "from": compiled.id, "absorbed": True})
+
+    def _wait(self, compiled: CompiledNode, wait: Waiting) -> None:
+        burst = self.burst
+        if burst.state.tokens[compiled.id]["step"] is None:
+            burst.begin_step(compiled.id, status="waiting")
+        burst.record(
+            "wait_started",
+            {
+                "node": compiled.id,
+                "until": wait.until.isoformat() if wait.until else None,
+                "event_types": list(wait.event_types),
+                "filter": wait.filter,
+                "wait": wait.data,
+            },
+        )
+        burst.arm(compiled.id, until=wait.until, event_types=list(wait.event_types), filter_=wait.filter)
+        if wait.event_types:
+            self.waits[compiled.id] = wait
+        elif wait.until is not None and wait.until <= burst.now:
+            self.resolve(compiled.id, {"by": "timer"})
+
+    def _schedule(self, compiled: CompiledNode) -> None:
+        node = compiled.node
+        assert node is not None
+        self._look_at(compiled, None)
+        try:
+            payload = node.prepare(compiled.config, self.step)
+        except Exception as error:
+            logger.exception("node.raised", extra={"node": compiled.id, "instance": self.burst.state.id})
+            self._fail(compiled, ("error", f"{type(error).__name__}: {error}"))
+            return
+        self.burst.begin_step(compiled.id, status="waiting", step_input=payload)
+        self.burst.schedule(
+            compiled.id, kind="node", target=compiled.type, payload=payload, policy=policy_of(node, compiled.config)
+        )
+
+    def _take_activity(self, compiled: CompiledNode, wake: JSON) -> None:
+        if "error" in wake:
+            self._fail(compiled, (wake["error"]["code"], wake["error"]["detail"]))
+            return
+        outcome = wake["outcome"]
+        ends = Completed(ends=outcome["ends"], reason=outcome["reason"]) if outcome.get("ends") else None
+        self._complete(compiled, outcome["branch"], outcome["result"], ends)
+
+    # A node that cannot do its work: what follows is the author's choice, else the instance fails. The step row stays failed.
+    def _fail(self, compiled: CompiledNode, trouble: Trouble) -> None:
+        burst, (code, detail) = self.burst, trouble
+        error = {"code": code, "detail": detail[:2000]}
+        n = burst.end_step(compiled.id, status="failed", error=error)
+        burst.record("node_failed", {"node": compiled.id, "type": compiled.type, "step": n, "error": error})
+        choice = "fail"
+        if compiled.node is not None and code not in ("no_edge", "unknown_type"):
+            choice = getattr(compiled.config, "on_failure", None) or compiled.node.on_failure
+        branch = {"continue": None, "branch": "failed"}.get(choice)
+        if choice == "exit":
+            burst.end("exited", {"reason": "error", "detail": detail[:2000], "node": compiled.id})
+        elif choice in ("continue", "branch") and compiled.edges.get(branch):
+            result = {"status": "failed", "error": error}
+            self._go_on(compiled, branch, result, step=n)
+        else:
+            burst.fail(code, detail, compiled.id)
+
+    # --- joins ---
+
+    def _may_join(self, node_id: str) -> bool:
+        program, tokens = self.burst.program, self.burst.state.tokens
+        return not any(other != node_id and program.can_reach(other, node_id) for other in tokens)
+
+    def _release_joins(self) -> None:
+        state = self.burst.state
+        held = [key for key, each in state.tokens.items() if each["status"] == HELD and self._may_join(key)]
+        for node_id in held:
+            if node_id in state.tokens and not self.burst.ended and state.status in ("running", "waiting"):
+                self._run_token(node_id)
+
+
+def wakeup(wake: JSON) -> Wakeup:
+    """Turn what resolved a wait into what its node is told."""
+    if wake["by"] == "event":
+        event = wake["event"]
+        return EventArrived(event["event_id"], event["event_type"], event["data"], datetime.fromisoformat(event["occurred_at"]))
+    return TimerFired()

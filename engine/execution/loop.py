@@ -1,0 +1,105 @@
+"""The heart: claim runnable instances, run them, write what they did, again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from django.db import DataError, IntegrityError, InternalError, ProgrammingError, transaction
+
+from engine import bells, clock
+from engine.bells import Bell
+from engine.conf import engine_settings
+from engine.execution import batch, claim, write
+from engine.execution.burst import Burst
+from engine.execution.rows import Row
+
+logger = logging.getLogger(__name__)
+
+# Errors that a row's content can cause; the others are the connection's or a lock's, and the batch just runs again.
+CULPABLE = (DataError, IntegrityError, InternalError, ProgrammingError, write.MovedElsewhere)
+CONTENDED_S = 0.005
+
+
+def advance(*, slice_s: float | None = None, task_id: str = "", by: str = "engine") -> int:
+    """
+    Run whatever is runnable until nothing is, or the slice is over; give the number of instances that were moved.
+
+    Harmless when doubled: what another worker holds is skipped. A batch that was full rings for a colleague before it runs.
+    """
+    settings = engine_settings()
+    until = time.monotonic() + (settings.slice_s if slice_s is None else slice_s)
+    metadata = {"actor": by, "task_id": task_id}
+    moved = 0
+    while time.monotonic() < until:
+        claim.bury_the_dead()
+        taken, done = run_batch(lambda: claim.take(settings.batch_size), metadata)
+        if not taken:
+            taken, done = run_batch(claim.take_suspect, metadata)
+        if not taken:
+            return moved
+        moved += done
+        if not done:
+            time.sleep(CONTENDED_S)
+    bells.ring(Bell.ADVANCE)
+    return moved
+
+
+def run_batch(take: Callable[[], list[Row]], metadata: dict[str, str]) -> tuple[int, int]:
+    """Claim, run and write one batch in one transaction; give how many instances were taken and how many of them moved."""
+    taken: list[Row] = []
+    claim_id = ""
+    try:
+        with transaction.atomic(durable=True):
+            taken = take()
+            if not taken:
+                return 0, 0
+            if len(taken) == engine_settings().batch_size:
+                bells.ring(Bell.ADVANCE)
+            claim_id = claim.announcer.announce([row.id for row in taken], task_id=metadata["task_id"])
+            bursts = _run(taken)
+            write.batch(bursts, metadata=metadata)
+            claim.withdraw_in_batch(claim_id)
+            _ring_for(bursts)
+        return len(taken), len(bursts)
+    except CULPABLE as error:
+        claim.announcer.withdraw(claim_id)
+        logger.warning("batch.undone", extra={"instances": len(taken), "error": repr(error)})
+        return len(taken), _run_by_halves([row.id for row in taken], metadata, error)
+    except BaseException:
+        if claim_id:
+            claim.announcer.withdraw(claim_id)
+        raise
+
+
+def _run(taken: Sequence[Row]) -> list[Burst]:
+    paused = [row.id for row in taken if row.paused]
+    if paused:
+        claim.set_aside(paused)
+    return batch.drive([row for row in taken if not row.paused], clock.now())
+
+
+# One row's content made the statements fail: halve until it stands alone, then fail it alone.
+def _run_by_halves(ids: list[str], metadata: dict[str, str], error: Exception) -> int:
+    if len(ids) == 1:
+        return _fail_alone(ids[0], metadata, error)
+    middle = len(ids) // 2
+    return sum(
+        run_batch(lambda part=part: claim.take_again(part), metadata)[1]  # type: ignore[misc]  # bound now, called now
+        for part in (ids[:middle], ids[middle:])
+    )
+
+
+def _fail_alone(instance_id: str, metadata: dict[str, str], error: Exception) -> int:
+    with transaction.atomic(durable=True):
+        rows = claim.take_again([instance_id])
+        now = clock.now()
+        write.batch([batch.failed(row, now, "error", f"What it did could not be stored: {error}") for row in rows], metadata=metadata)
+    return len(rows)
+
+
+def _ring_for(bursts: Sequence[Burst]) -> None:
+    if any(burst.activities for burst in bursts):
+        bells.ring_on_commit(Bell.ACTIVITIES)
+    bells.count_down_on_commit({timer.due_at for burst in bursts for timer in burst.timers.values()})

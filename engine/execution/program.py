@@ -1,0 +1,111 @@
+"""A version's graph, compiled once per process: what the executor asks of a node, without parsing anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from engine.nodes import registry
+from engine.nodes.base import Category, Need, Node, RunsAs
+from engine.nodes.errors import InvalidConfig, UnknownNodeType
+from engine.nodes.save_as import aliases_of
+from engine.graph_settings import Settings, parse_settings
+from flows.graph import model
+from flows.models import FlowVersion
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledNode:
+    """One node of a graph: its type's one instance, its parsed config, and where each branch leads."""
+
+    id: str
+    type: str
+    node: Node | None
+    config: Any
+    trouble: str
+    edges: dict[str | None, tuple[str, ...]]
+    edge_types: dict[str | None, tuple[str, ...]]
+    joins_all: bool
+    reaches: frozenset[str]
+    is_end: bool
+    is_activity: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A compiled version."""
+
+    version_id: str
+    version: int
+    settings: Settings
+    nodes: dict[str, CompiledNode]
+    needs: frozenset[Need] = field(default_factory=frozenset)
+    aliases: dict[str, str] = field(default_factory=dict)
+    entries: tuple[str, ...] = ()
+
+    def can_reach(self, source: str, target: str) -> bool:
+        """Whether a token at source may still come to target."""
+        return source in self.nodes and target in self.nodes[source].reaches
+
+
+def compile_graph(raw: dict[str, Any], *, version_id: str = "", version: int = 0) -> Program:
+    """Compile a graph that was valid when it was published; a type that has gone since fails the instance that meets it."""
+    graph = model.parse(raw)
+    targets: dict[str, dict[str | None, list[str]]] = {node_id: {} for node_id in graph.nodes}
+    for edge in graph.edges:
+        targets[edge.source].setdefault(edge.branch, []).append(edge.target)
+    reaches = _reachable({source: [t for ends in by.values() for t in ends] for source, by in targets.items()})
+    types = {node_id: node.type for node_id, node in graph.nodes.items()}
+    nodes = {node_id: _compile_node(node, targets[node_id], types, reaches[node_id]) for node_id, node in graph.nodes.items()}
+    needs = {need for each in nodes.values() if each.node for need in each.node.needs_of(each.config)}
+    aliases = aliases_of({node_id: each.config for node_id, each in nodes.items()})
+    entries = tuple(each.id for each in nodes.values() if each.node and each.node.category is Category.TRIGGER)
+    return Program(version_id, version, parse_settings(graph.settings), nodes, frozenset(needs), aliases, entries)
+
+
+@lru_cache(maxsize=512)
+def of_version(version_id: str) -> Program:
+    """Give the program of a published version; graphs never change once published, so it is compiled once per process."""
+    version = FlowVersion.objects.only("graph", "number").get(pk=version_id)
+    return compile_graph(version.graph, version_id=version_id, version=version.number)
+
+
+def _compile_node(
+    raw: model.GraphNode, targets: dict[str | None, list[str]], types: dict[str, str], reaches: frozenset[str]
+) -> CompiledNode:
+    node, config, trouble = None, None, ""
+    try:
+        node = registry.get(raw.type)
+        config = registry.parse_config(raw.type, raw.config)
+    except (UnknownNodeType, InvalidConfig) as problem:
+        node, trouble = None, str(problem)
+    return CompiledNode(
+        id=raw.id,
+        type=raw.type,
+        node=node,
+        config=config,
+        trouble=trouble,
+        edges={branch: tuple(ends) for branch, ends in targets.items()},
+        edge_types={branch: tuple(types[end] for end in ends) for branch, ends in targets.items()},
+        joins_all=raw.join == "all",
+        reaches=reaches,
+        is_end=node is not None and node.category is Category.END,
+        is_activity=node is not None and node.runs_as is RunsAs.ACTIVITY,
+    )
+
+
+# Depth first over a DAG; a node's set is the union of its successors' sets and themselves.
+def _reachable(successors: dict[str, list[str]]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for root in successors:
+        stack = [root]
+        while stack:
+            here = stack[-1]
+            missing = [s for s in successors.get(here, ()) if s not in found]
+            if missing:
+                stack.extend(missing)
+                continue
+            stack.pop()
+            found[here] = frozenset(successors.get(here, ())).union(*(found[s] for s in successors.get(here, ())))
+    return found

@@ -1,0 +1,47 @@
+"""What the engine hands in to flows at start-up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine import clock
+from engine.nodes import registry
+from engine.nodes.errors import InvalidConfig, UnknownNodeType
+from flows import clock as flows_clock
+from flows import publishing
+from flows.graph.model import Graph
+from flows.models import FlowTrigger
+
+# Which trigger node listens for what, by the config key that names it.
+TRIGGER_KINDS = {
+    "event_entry": (FlowTrigger.Kind.EVENT, "event_type"),
+    "segment_entry": (FlowTrigger.Kind.SEGMENT, "segment_id"),
+    "webhook_entry": (FlowTrigger.Kind.WEBHOOK, "webhook_path"),
+}
+
+
+def connect() -> None:
+    """Register checks, categories and triggers; may be called twice."""
+    flows_clock.use(clock.now)
+    publishing.register_categories(category_of)
+    publishing.register_trigger_reader(triggers_of)
+
+
+def category_of(node_type: str) -> str | None:
+    """Tell a node type's category, or None for a type nobody knows."""
+    try:
+        return str(registry.get(node_type).category)
+    except UnknownNodeType:
+        return None
+
+
+def triggers_of(graph: Graph) -> Iterator[tuple[str, str, str]]:
+    """Name what starts a flow by itself: (kind, key, node id) of each trigger node."""
+    for node in graph.nodes.values():
+        if node.type in TRIGGER_KINDS:
+            kind, key = TRIGGER_KINDS[node.type]
+            try:
+                config = registry.parse_config(node.type, node.config)
+            except InvalidConfig:
+                continue
+            yield kind, getattr(config, key), node.id
