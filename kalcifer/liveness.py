@@ -20,8 +20,8 @@ logger = structlog.get_logger(__name__)
 
 # One statement, as a heartbeat need not survive a crash of the server.
 BEAT_SQL = """
-INSERT INTO kalcifer_heartbeats (name, role, at) VALUES (%s, %s, now())
-ON CONFLICT (name) DO UPDATE SET role = excluded.role, at = excluded.at
+INSERT INTO kalcifer_heartbeats (name, serves, at) VALUES (%s, %s, now())
+ON CONFLICT (name) DO UPDATE SET serves = excluded.serves, at = excluded.at
 """
 FORGET_SQL = "DELETE FROM kalcifer_heartbeats WHERE at < now() - interval '1 hour'"
 
@@ -38,10 +38,10 @@ def stamp() -> None:
 class Pulse(threading.Thread):
     """Writes the heartbeat row as long as the process's loop turns; a thread, so that a slow database stops no loop."""
 
-    def __init__(self, role: str) -> None:
+    def __init__(self, serves: str) -> None:
         super().__init__(name="pulse", daemon=True)
-        self._role = role
-        self._name = f"{role}@{socket.gethostname()}:{os.getpid()}"
+        self._serves = serves
+        self._name = f"{settings.KALCIFER_ROLE}@{socket.gethostname()}:{os.getpid()}"
 
     def run(self) -> None:
         """Beat until the process ends."""
@@ -54,7 +54,7 @@ class Pulse(threading.Thread):
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SET synchronous_commit TO off")
-                cursor.execute(BEAT_SQL, [self._name, self._role])
+                cursor.execute(BEAT_SQL, [self._name, self._serves])
                 cursor.execute(FORGET_SQL)
         except (DatabaseError, InterfaceError) as error:
             logger.warning("heartbeat.not_written", error=str(error).strip())
@@ -74,7 +74,7 @@ class WorkerPulse(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery's cl
         """Begin when the pool is there: its children inherit neither thread nor connection."""
         stamp()
         self._entry = parent.timer.call_repeatedly(INTERVAL, stamp)
-        Pulse(settings.KALCIFER_ROLE).start()
+        Pulse(",".join(parent.app.amqp.queues.consume_from)).start()
 
     def stop(self, parent: Any) -> None:  # noqa: ARG002  # Celery's signature
         """Fall silent; the thread ends with the process."""

@@ -7,7 +7,7 @@ class Heartbeat(models.Model):
     """When a worker or beat last showed that its loop turns; wall time."""
 
     name = models.CharField(max_length=255, primary_key=True)
-    role = models.CharField(max_length=64)
+    serves = models.CharField(max_length=255, help_text="the queues of a worker, or beat")
     at = models.DateTimeField()
 
     class Meta:

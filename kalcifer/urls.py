@@ -9,6 +9,7 @@ from django.urls.resolvers import URLPattern, URLResolver
 from drf_spectacular.renderers import OpenApiYamlRenderer2
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
+from kalcifer import health
 from tenants.api.media import JSONRenderer
 from tenants.api.routing import path as api_path
 
@@ -19,10 +20,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     api_path("api/v1/schema", schema, "schema"),
     api_path("api/v1/docs", SpectacularSwaggerView.as_view(url_name="schema"), "docs"),
     api_path("api/v1/redoc", SpectacularRedocView.as_view(url_name="schema"), "redoc"),
+    api_path("api/v1/health", health.alive, "health"),
+    api_path("api/v1/health/ready", health.ready, "ready"),
     re_path(r"^static/(?P<path>.*)$", serve, {"insecure": True}),
 ]
 urlpatterns += [
-    path("api/v1/", include(f"{app}.api.urls")) for app in ("tenants", "flows", "engine") if find_spec(f"{app}.api") and find_spec(f"{app}.api.urls")
+    path("api/v1/", include(f"{app}.api.urls")) for app in ("tenants", "flows", "engine") if find_spec(f"{app}.api.urls")
 ]
 
 handler400 = "kalcifer.problems.handler400"

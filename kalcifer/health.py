@@ -1,0 +1,91 @@
+"""Liveness and readiness, for load balancers and for `up`; no key is asked for."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+
+import redis
+from django.conf import settings
+from django.db import Error, connection
+from django.db.models.functions import Now
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+from kalcifer import __version__
+from kalcifer.models import Heartbeat
+from kalcifer.settings.celery import QUEUES
+
+RECENT = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at, and what was found, in words."""
+
+    ok: bool
+    detail: str
+
+
+@require_safe
+def alive(request: HttpRequest) -> JsonResponse:  # noqa: ARG001  # Django's signature
+    """The process answers."""
+    return JsonResponse({"status": "ok", "version": __version__})
+
+
+@require_safe
+def ready(request: HttpRequest) -> JsonResponse:  # noqa: ARG001  # Django's signature
+    """Whether work that is accepted now goes on at once. Without the broker it goes on at the sweeper's pace."""
+    checks = {name: look() for name, look in CHECKS.items()}
+    lacking = {name for name, check in checks.items() if not check.ok}
+    status = "unavailable" if lacking - {"broker"} else "degraded" if lacking else "ok"
+    body = {"status": status, "checks": {name: asdict(check) for name, check in checks.items()}}
+    response = JsonResponse(body, status=503 if status == "unavailable" else 200)
+    # Whoever asks often while things start would fill the log with errors that are none.
+    response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001  # Django has no other way to say so
+    return response
+
+
+def _database() -> Check:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Error:
+        connection.close()
+        return Check(ok=False, detail="PostgreSQL does not answer.")
+    return Check(ok=True, detail="PostgreSQL answers.")
+
+
+def _broker() -> Check:
+    client = redis.Redis.from_url(settings.REDIS_URL, retry=None, socket_timeout=0.2, socket_connect_timeout=0.2)
+    try:
+        client.ping()
+    except redis.RedisError:
+        return Check(ok=False, detail="Redis does not answer: everything goes on, at the sweeper's pace.")
+    finally:
+        client.close()
+    return Check(ok=True, detail="Redis answers.")
+
+
+def _workers() -> Check:
+    served = {queue for what in _recent() for queue in what.split(",")}
+    missing = [queue for queue in QUEUES if queue not in served]
+    if missing:
+        return Check(ok=False, detail=f"No worker has shown life lately for: {', '.join(missing)}.")
+    return Check(ok=True, detail="Every queue has a worker.")
+
+
+def _beat() -> Check:
+    if "beat" in _recent():
+        return Check(ok=True, detail="Beat is running.")
+    return Check(ok=False, detail="Beat has not shown life lately: schedules do not start anything.")
+
+
+def _recent() -> list[str]:
+    try:
+        return list(Heartbeat.objects.filter(at__gt=Now() - RECENT).values_list("serves", flat=True))
+    except Error:
+        connection.close()
+        return []
+
+
+CHECKS: dict[str, Callable[[], Check]] = {"database": _database, "broker": _broker, "workers": _workers, "beat": _beat}
