@@ -18,7 +18,9 @@ def read(request: HttpRequest, limit: int) -> bytes:
     try:
         announced = int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
-        raise InvalidInput("The header Content-Length is not a number.") from None
+        announced = -1
+    if announced < 0:
+        raise InvalidInput("The header Content-Length is not a whole number.")
     if announced > limit:
         raise _too_large(limit)
     try:

@@ -22,6 +22,8 @@ STRICT: tuple[tuple[type[Field[Any, Any, Any, Any]], tuple[type, ...], str], ...
 
 def parse(serializer_class: type[serializers.BaseSerializer[Any]], value: Any, *, prefix: str = "", strict: bool = True) -> Any:
     """The validated value, or `Invalid` with every problem; their paths start with `prefix`."""
+    if value is None:
+        raise Invalid([Problem("invalid", "A value is needed here, not null.", prefix or None)])
     serializer = serializer_class(data=value)
     problems = list(_strange(serializer, value, prefix, strict=strict))
     blamed = {problem.attr for problem in problems}

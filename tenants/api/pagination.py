@@ -37,9 +37,10 @@ class Cursor:
             backwards, *values = orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             fields = [queryset.model._meta.get_field(name) for name in columns]  # noqa: SLF001
             cleaned = tuple(field.to_python(value) for field, value in zip(fields, values, strict=True))
-        except (ValueError, TypeError, binascii.Error, ValidationError):
+        except (ValueError, TypeError, binascii.Error, ValidationError, OverflowError):
             raise InvalidCursor(attr="cursor") from None
-        if type(backwards) is not bool or None in cleaned or "\0" in str(cleaned):
+        sane = type(backwards) is bool and all(type(value) in (str, int, float) for value in values)
+        if not sane or any("\0" in value for value in values if isinstance(value, str)):
             raise InvalidCursor(attr="cursor")
         return cls(cleaned, backwards)
 
