@@ -1,4 +1,4 @@
-"""Which addresses the product may call on behalf of a tenant: those of the public internet, and what the operator allows."""
+"""Which addresses may be called on behalf of a tenant: public ones, and those that the operator allows."""
 
 import ipaddress
 import socket
@@ -23,7 +23,7 @@ class UnknownHost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AddressGuard:
-    """Refuses what is not public, except what is allowed: networks (`10.0.0.0/8`), host names, or `*` for everything."""
+    """Refuses what is not public, except allowed networks (`10.0.0.0/8`), host names, or everything (`*`)."""
 
     networks: tuple[Network, ...] = ()
     hosts: frozenset[str] = field(default_factory=frozenset)
@@ -42,7 +42,7 @@ class AddressGuard:
         return cls(tuple(networks), frozenset(hosts), "*" in hosts)
 
     def resolve(self, host: str, port: int) -> list[str]:
-        """Give the addresses of a host that may be called; the caller must connect to one of these and not resolve again."""
+        """Give the addresses of a host that may be called; connect to one of these, and do not resolve again."""
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:

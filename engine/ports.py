@@ -1,6 +1,7 @@
 """What the engine asks of the world outside: protocols, and the bundle of those who answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Protocol
@@ -122,7 +123,7 @@ class HttpResponse:
 
 
 class CallFailed(Exception):
-    """No response came; `sent` says that the request may have had its effect, `retryable` that another try may succeed."""
+    """No response came; `sent`: the request may have had its effect, `retryable`: another try may succeed."""
 
     def __init__(self, code: str, detail: str, *, sent: bool = False, retryable: bool = True) -> None:
         """Name the situation."""
@@ -194,17 +195,31 @@ class Ports:
     http: HttpCaller = _NOBODY
 
 
-_bound = Ports()
+@dataclass(slots=True)
+class _Binding:
+    ports: Ports = field(default_factory=Ports)
+
+
+_binding = _Binding()
 
 
 def bound() -> Ports:
     """Give the ports of this process."""
-    return _bound
+    return _binding.ports
 
 
 def bind(**adapters: Any) -> Ports:
     """Put adapters behind some of the ports, when an app starts or a test does; give the bundle as it was before."""
-    global _bound
-    before = _bound
-    _bound = replace(_bound, **adapters)
+    before = _binding.ports
+    _binding.ports = replace(before, **adapters)
     return before
+
+
+@contextmanager
+def binding(**adapters: Any) -> Iterator[Ports]:
+    """Bind for the time of a block; for tests."""
+    before = bind(**adapters)
+    try:
+        yield _binding.ports
+    finally:
+        _binding.ports = before

@@ -13,6 +13,7 @@ Scheme = Literal["standard", "hmac-sha256"]
 
 HMAC_HEADER: Final = "X-Signature"
 HMAC_TIMESTAMP_HEADER: Final = "X-Timestamp"
+_DIGITS: Final = 12
 TOLERANCE: Final = timedelta(minutes=5)
 
 
@@ -22,7 +23,7 @@ class InvalidSignature(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HmacHeaders:
-    """Where an `hmac-sha256` signature stands; with a timestamp header, `<timestamp>.<body>` is signed, else the body alone."""
+    """Where an `hmac-sha256` signature stands; with a timestamp header, `<timestamp>.<body>` is what is signed."""
 
     signature: str = HMAC_HEADER
     timestamp: str | None = None
@@ -95,7 +96,7 @@ def _lower(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _refuse_old(timestamp: str, now: datetime, tolerance: timedelta) -> None:
-    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _DIGITS):
         raise InvalidSignature("the timestamp is missing or no number")
     try:
         sent = datetime.fromtimestamp(int(timestamp), UTC)

@@ -1,4 +1,4 @@
-"""Binding: a rule with what an instance already knows filled in, so that it can be stored and asked without the instance."""
+"""Binding: filling what an instance knows into a rule, which can then be asked without the instance."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ def bind(raw: Any, scope: Scope) -> Any:
     """
     Replace what depends on `entry`, `run` and `nodes` alone by its value; `event`, `participant` and `now` stay open.
 
-    With the instance's later data, the result matches exactly when the rule does. A reference that is missing stays as it is.
-    `raw` must be a valid rule.
+    With the instance's later data, the result matches exactly when the rule does. A reference that is missing stays as
+    it is. `raw` must be a valid rule.
     """
     if "all" in raw:
         return {"all": [bind(item, scope) for item in raw["all"]]}

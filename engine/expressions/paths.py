@@ -104,6 +104,7 @@ def _read_node(scope: Scope, parts: tuple[str, ...]) -> Any:
 
 
 def _read_result(scope: Scope, node_id: str, parts: tuple[str, ...]) -> Any:
+    value: Any
     result = scope.accumulated.get(node_id)
     if not isinstance(result, Mapping):
         result = {}
@@ -111,14 +112,15 @@ def _read_result(scope: Scope, node_id: str, parts: tuple[str, ...]) -> Any:
         return {"status": "completed", **result, "branch": scope.outcomes.get(node_id)}
     match parts[0]:
         case "delivery" if node_id in scope.deliveries:
-            return _descend(scope.deliveries[node_id], parts[1:])
+            value = scope.deliveries[node_id]
         case name if name in result:
-            return _descend(result[name], parts[1:])
+            value = result[name]
         case "status":
-            return _descend("completed", parts[1:])
+            value = "completed"
         case "branch":
-            return _descend(scope.outcomes.get(node_id), parts[1:])
+            value = scope.outcomes.get(node_id)
         case "event" if node_id in scope.node_events:
-            return _descend(scope.node_events[node_id], parts[1:])
+            value = scope.node_events[node_id]
         case _:
             return MISSING
+    return _descend(value, parts[1:])

@@ -54,10 +54,12 @@ def as_json(value: Any) -> Any:
 
 
 def referenced_paths(raw: Any, at: str = "") -> Iterator[tuple[str, str]]:
-    """Give every path that rules and references in `raw` read, each with its own place: (`"all.0.path"`, `"entry.x"`)."""
+    """Give every path that rules and references in `raw` read, each after its place: ("all.0.path", "entry.x")."""
     if isinstance(raw, dict):
         for key in ("ref", "path"):
-            if isinstance(raw.get(key), str) and (key == "path" and "op" in raw or key == "ref" and is_reference(raw)):
+            if isinstance(raw.get(key), str) and (
+                (key == "path" and "op" in raw) or (key == "ref" and is_reference(raw))
+            ):
                 yield f"{at}{key}", raw[key]
         for key, item in raw.items():
             yield from referenced_paths(item, f"{at}{key}.")

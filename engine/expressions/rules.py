@@ -73,7 +73,7 @@ def parse(raw: Any) -> Rule:
         raise InvalidRule("", "the values in this rule are nested too deep") from error
 
 
-EVERYTHING: Final = Rule({}, lambda scope: True)
+EVERYTHING: Final = Rule({}, lambda _: True)
 
 
 def _validate(value: Any) -> Rule:

@@ -13,8 +13,9 @@ class Scope:
     """
     The data of one instance at one moment, by root.
 
-    `event` is the event's data. `accumulated` holds results and `outcomes` the branch taken, both by node id; `node_events` and
-    `deliveries` add, by node id, what the result itself does not carry. `aliases` maps each `save_as` name to its node id.
+    `event` is the event's data. `accumulated` holds results and `outcomes` the branch taken, both by node id;
+    `node_events` and `deliveries` add, by node id, what the result itself does not carry. `aliases` maps each `save_as`
+    name to its node id.
     """
 
     entry: JSON = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Node types: what the steps of a flow can be."""

@@ -1,15 +1,16 @@
 """What a node type is: a class that says what should happen, and touches nothing itself."""
 
-from datetime import timedelta
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict
 
-from engine.expressions import compile_path, referenced_paths
-from engine.expressions.paths import InvalidPath
 from engine.nodes.context import StepContext
 from engine.nodes.outcomes import JSON, Outcome
+from engine.nodes.reading import paths_in
 from engine.nodes.wakeups import Wakeup
 
 ConfigClass = type[Any]
@@ -52,17 +53,30 @@ class EmptyConfig(NodeConfig):
     """No settings."""
 
 
-def config_json(config: Any) -> Any:
-    """Give a config as JSON again, whether it is a pydantic model or a plug-in's dataclass."""
-    return TypeAdapter(type(config)).dump_python(config, mode="json")
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Something outside of the graph that a config names: `kind` is secret, segment, template and so on."""
+
+    kind: str
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A warning about a config; `path` is its place."""
+
+    code: str
+    path: str
+    message: str
 
 
 class Node:
     """
     A node type.
 
-    Facts about the type are class attributes. `execute` is pure for inline types; for activities it runs on an activity worker,
-    outside of any transaction, at least once, with the same `step.idempotency_key` each time.
+    Facts about the type are class attributes. `execute` is pure for inline types; for activities it runs on an activity
+    worker, outside of any transaction, at least once, with the same `step.idempotency_key` each time.
     """
 
     type: ClassVar[str]
@@ -90,19 +104,28 @@ class Node:
         edges: tuple[str | None, ...] = self.branches_of(config) or (None,)
         return (*edges, "failed") if getattr(config, "on_failure", None) == "branch" else edges
 
+    def paths_of(self, config: Any) -> Iterable[tuple[str, str]]:
+        """Every path that a node with this config reads, each after its place in the config."""
+        return paths_in(config)
+
     def needs_of(self, config: Any) -> tuple[Need, ...]:
-        """What a node with this config wants to know: the type's needs, and those of the paths that the config reads."""
+        """What a node with this config wants to know: the type's needs, and those of the paths that it reads."""
         needs = dict.fromkeys(self.needs)
-        for _, text in referenced_paths(config_json(config)):
-            try:
-                path = compile_path(text)
-            except InvalidPath:
-                continue
-            if path.root == "participant":
+        for _, text in self.paths_of(config):
+            root, _, rest = text.partition(".")
+            if root == "participant":
                 needs[Need.PROFILE] = None
-            if path.root == "nodes" and "delivery" in path.parts:
+            if root == "nodes" and "delivery" in rest.split("."):
                 needs[Need.DELIVERIES] = None
         return tuple(needs)
+
+    def references_of(self, config: Any) -> Iterable[Reference]:
+        """What has to exist outside of the graph for a node with this config to work."""
+        return ()
+
+    def notices(self, config: Any, now: datetime) -> Iterable[Notice]:
+        """What an author should know about a config that is valid."""
+        return ()
 
     def prepare(self, config: Any, step: StepContext) -> JSON:
         """Compute, in the loop, the input that an activity is recorded with and every attempt gets as `step.input`."""

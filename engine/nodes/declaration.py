@@ -1,6 +1,7 @@
 """What a class must declare to be a node type, and how that reads in the catalogue."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import is_dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from engine.nodes import config
 from engine.nodes.base import Category, Need, Node, RunsAs
 from engine.nodes.errors import InvalidNodeType
 
+MAX_NAME = 64
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _ALWAYS_INLINE = (Category.TRIGGER, Category.WAIT, Category.END)
 
@@ -36,9 +38,9 @@ def describe(node: Node) -> dict[str, Any]:
     }
 
 
-def _faults(cls: type[Node]) -> Any:
+def _faults(cls: Any) -> Iterator[str]:
     name = getattr(cls, "type", None)
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > 64:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > MAX_NAME:
         yield "`type` must be a snake_case name of at most 64 characters"
     if not isinstance(cls.category, Category):
         yield f"`category` must be one of {', '.join(f'Category.{item.name}' for item in Category)}"

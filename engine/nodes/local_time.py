@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonS
 TIME_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
+MAX_ZONE = 64
 _TIME = re.compile(TIME_PATTERN, re.ASCII)
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9_+\-]+)*", re.ASCII)
 
@@ -18,7 +19,7 @@ _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9_+\-]+)*", re.ASCII)
 @lru_cache(maxsize=1_024)
 def zone_of(name: Any) -> ZoneInfo | None:
     """Give the zone of an IANA name such as `Europe/Berlin`, or None when there is none."""
-    if not isinstance(name, str) or len(name) > 64 or not _ZONE.fullmatch(name):
+    if not isinstance(name, str) or len(name) > MAX_ZONE or not _ZONE.fullmatch(name):
         return None
     try:
         return ZoneInfo(name)

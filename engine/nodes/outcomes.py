@@ -50,9 +50,9 @@ class Failed:
     """
     The node could not do its work.
 
-    An activity is tried again while `retryable` and its policy allows, no sooner than `retry_after`; `unknown` says that the
-    effect may have happened. Inline nodes are never tried again by themselves. When `on_failure` lets the run go on, `result` is
-    the node's result.
+    An activity is tried again while `retryable` and its policy allows, no sooner than `retry_after`; `unknown` says
+    that the effect may have happened. Inline nodes are never tried again by themselves. When `on_failure` lets the run
+    go on, `result` is the node's result.
     """
 
     reason: str

@@ -4,7 +4,7 @@ import pkgutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeVar
@@ -33,10 +33,16 @@ class BrokenPlugin:
     reason: str
 
 
+@dataclass(slots=True)
+class _Loading:
+    # Others wait while one thread loads; the types being loaded come through `load` themselves.
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    state: Literal["empty", "loading", "loaded"] = "empty"
+
+
 _types: dict[str, Node] = {}
 _broken: list[BrokenPlugin] = []
-_loading = threading.RLock()
-_state: Literal["empty", "loading", "loaded"] = "empty"
+_loading = _Loading()
 
 
 def node(cls: type[N]) -> type[N]:
@@ -49,7 +55,7 @@ def register(cls: type[Node]) -> None:
     """Add a node type to this process; raise InvalidNodeType or DuplicateNodeType, naming what to change."""
     load()
     declaration.check(cls)
-    with _loading:
+    with _loading.lock:
         if known := _types.get(cls.type):
             names = f"{_full_name(type(known))} and {_full_name(cls)}"
             raise DuplicateNodeType(f'node type "{cls.type}" is registered twice: by {names}')
@@ -71,7 +77,7 @@ def get(type_: str) -> Node:
         raise UnknownNodeType(type_) from None
 
 
-def all() -> list[Node]:
+def all() -> list[Node]:  # noqa: A001 - reads registry.all()
     """Give every node type, by category and name."""
     load()
     order = list(PACKAGES)
@@ -85,7 +91,7 @@ def broken() -> list[BrokenPlugin]:
 
 
 def parse_config(type_: str, raw: Any) -> Any:
-    """Give the typed config of a node, or raise InvalidConfig with every problem; UnknownNodeType for an unknown type."""
+    """Give a node's typed config; raise InvalidConfig with every problem, or UnknownNodeType."""
     known = get(type_)
     parsed = config.parse(known.Config, raw)
     if messages := known.validate(parsed):
@@ -112,18 +118,17 @@ def preserved() -> Iterator[None]:
 
 def load() -> None:
     """Load the built-in types and the installed ones, once; the first look-up does it anyway."""
-    global _state
-    if _state == "loaded":
+    if _loading.state == "loaded":
         return
-    with _loading:  # others wait for it; the types being loaded come through here themselves
-        if _state != "empty":
+    with _loading.lock:
+        if _loading.state != "empty":
             return
-        _state = "loading"
+        _loading.state = "loading"
         for package in PACKAGES:
             _import_tree(f"{nodes.__name__}.{package}")
         for entry_point in entry_points(group=GROUP):
             _load_plugin(entry_point)
-        _state = "loaded"
+        _loading.state = "loaded"
 
 
 def _import_tree(package: str) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,14 @@ from engine.ports import CallFailed, HttpRequest, HttpResponse, Signing
 from engine.signatures import Scheme
 
 MAX_RESPONSE = 65_536
+RESULT_SCHEMA: JSON = {
+    "type": "object",
+    "properties": {
+        "status": {"enum": ["ok", "failed"]},
+        "http_status": {"type": ["integer", "null"]},
+        "response": {"description": "The answer: JSON, else text; null when it was empty or too large."},
+    },
+}
 _OWN = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade"})
 
 
@@ -84,9 +93,9 @@ def _request(step: StepContext, token: Token, secret: str | None, timeout: timed
 def _outcome(response: HttpResponse) -> Outcome:
     status = response.status
     facts = {"http_status": status, "response": None if response.cut else _read(response.body)}
-    if 200 <= status < 300:
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return Completed({"status": "ok", **facts})
-    retryable = status == 429 or status >= 500
+    retryable = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     detail = f"the answer was HTTP {status}"
     return _failed(detail, f"http_{status}", retryable=retryable, retry_after=response.retry_after, facts=facts)
 

@@ -1,12 +1,14 @@
 """Split participants between variants."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from engine.nodes import registry
-from engine.nodes.base import Category, Node, NodeConfig, RunsAs
+from engine.nodes.base import Category, Node, NodeConfig, Notice, RunsAs
 from engine.nodes.context import StepContext
 from engine.nodes.outcomes import JSON, Branched, Outcome
 from engine.nodes.save_as import SaveAs
@@ -56,6 +58,12 @@ class AbSplit(Node):
         keys = self.branches_of(config)
         found = [] if len(set(keys)) == len(keys) else ["the keys of the variants must differ"]
         return found if any(variant.weight for variant in config.variants) else [*found, "one weight must be above 0"]
+
+    def notices(self, config: Config, now: datetime) -> Iterable[Notice]:
+        """A variant that nobody gets."""
+        for index, variant in enumerate(config.variants):
+            if not variant.weight:
+                yield Notice("zero_weight", f"variants.{index}.weight", f'nobody gets the variant "{variant.key}"')
 
     def execute(self, config: Config, step: StepContext) -> Outcome:
         """Choose by where a hash of the participant falls on the line of weights."""

@@ -1,6 +1,6 @@
 """Start when another system calls."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from engine import incoming, signatures
 from engine.nodes import registry
-from engine.nodes.base import Category, Node, NodeConfig, RunsAs
+from engine.nodes.base import Category, Node, NodeConfig, Reference, RunsAs
 from engine.nodes.context import StepContext
 from engine.nodes.outcomes import JSON, Completed, Outcome
 
@@ -44,6 +44,10 @@ class WebhookEntry(Node):
         map: dict[str, str] = Field(
             {}, description="Names in `entry` and where in the body they stand; empty: the whole body."
         )
+
+    def references_of(self, config: Config) -> Iterable[Reference]:
+        """The secret of the signature."""
+        return () if config.signature is None else (Reference("secret", config.signature.secret, "signature.secret"),)
 
     def execute(self, config: Config, step: StepContext) -> Outcome:
         """Complete: what starts the flow has happened already."""

@@ -1,12 +1,12 @@
 """What `wait_until` may be told."""
 
-from datetime import timedelta
+import datetime as dt
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from engine.expressions import as_moment, compile_path
-from engine.nodes.base import NodeConfig
+from engine.nodes.base import NodeConfig, Notice
 from engine.nodes.duration import Offset
 from engine.nodes.local_time import LocalTime, ZoneName
 
@@ -41,7 +41,7 @@ class UntilConfig(NodeConfig):
     offset: Offset | None = Field(None, description='For from_field: so much later, or earlier, such as "-2d".')
     time: LocalTime | None = Field(
         None,
-        description="For next_local_time: the time of day. For from_field: the time on that day; the offset counts days.",
+        description="For next_local_time: the time of day. For from_field: the time on that day.",
     )
     days: Annotated[tuple[Day, ...], Field(min_length=1)] = Field(
         ("mon", "tue", "wed", "thu", "fri", "sat", "sun"), description="For next_local_time: the weekdays that count."
@@ -66,6 +66,18 @@ class UntilConfig(NodeConfig):
             return self.mode
         return "fixed" if self.datetime else "from_field" if self.path else ""
 
+    def paths(self) -> list[tuple[str, str]]:
+        """The paths read, each after its place."""
+        found = [] if self.path is None else [("path", self.path)]
+        return [*found, ("timezone", "participant.timezone")] if self.timezone == "participant" else found
+
+    def notices(self, now: dt.datetime) -> list[Notice]:
+        """Say so when a fixed moment is past."""
+        moment = as_moment(self.datetime)
+        if moment is None or moment > now:
+            return []
+        return [Notice("past_date", "datetime", "this moment is past; nobody will wait for it")]
+
     def contradictions(self) -> list[str]:
         """What a mode lacks, and what does not go together."""
         needed = {"fixed": "datetime", "from_field": "path", "next_local_time": "time"}.get(self.way)
@@ -74,7 +86,7 @@ class UntilConfig(NodeConfig):
         found = [] if getattr(self, needed) is not None else [f'mode "{self.way}" needs a {needed}']
         if self.offset is not None and self.way != "from_field":
             found.append("an offset goes with a path only")
-        if self.offset is not None and self.time is not None and self.offset % timedelta(days=1):
+        if self.offset is not None and self.time is not None and self.offset % dt.timedelta(days=1):
             found.append('with a time, the offset must be in days or weeks, such as "-2d"')
         if self.not_after is not None and (self.time is None or self.not_after <= self.time):
             found.append("not_after must be later in the day than time")

@@ -1,12 +1,14 @@
 """Hold until the participant does something, or until patience runs out."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, ClassVar, Literal, assert_never
 
 from pydantic import Field
 
 from engine.expressions import EVERYTHING, Rule, bind
 from engine.nodes import registry
-from engine.nodes.base import Category, Node, NodeConfig, RunsAs
+from engine.nodes.base import Category, Node, NodeConfig, Notice, RunsAs
 from engine.nodes.context import StepContext
 from engine.nodes.duration import Duration
 from engine.nodes.outcomes import JSON, Branched, Outcome, Waiting
@@ -51,6 +53,11 @@ class WaitForEvent(Node):
             "none", description="From when on an event counts that arrived before the wait began; or a duration."
         )
         save_as: SaveAs = None
+
+    def notices(self, config: Config, now: datetime) -> Iterable[Notice]:
+        """A wait that may never end."""
+        if config.timeout is None:
+            yield Notice("wait_without_timeout", "timeout", "without a timeout, whoever never does this waits for ever")
 
     def execute(self, config: Config, step: StepContext) -> Outcome:
         """Wait for what the filter means for this instance."""

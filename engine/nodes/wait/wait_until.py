@@ -1,9 +1,11 @@
 """Hold until a moment: a fixed one, one from the data, or the next time of day."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import ClassVar
 
 from engine.nodes import registry
-from engine.nodes.base import Category, Need, Node, RunsAs
+from engine.nodes.base import Category, Node, Notice, RunsAs
 from engine.nodes.context import StepContext
 from engine.nodes.outcomes import JSON, Completed, Failed, Outcome, Waiting
 from engine.nodes.until import moments
@@ -39,11 +41,13 @@ class WaitUntil(Node):
         """Ask each mode for what it needs."""
         return config.contradictions()
 
-    def needs_of(self, config: UntilConfig) -> tuple[Need, ...]:
-        """The profile, when its zone or a field of it is asked for."""
-        needs = super().needs_of(config)
-        asks = config.timezone == "participant" or (config.path or "").startswith("participant.")
-        return (*needs, Need.PROFILE) if asks and Need.PROFILE not in needs else needs
+    def paths_of(self, config: UntilConfig) -> Iterable[tuple[str, str]]:
+        """The field, and the participant's zone."""
+        return config.paths()
+
+    def notices(self, config: UntilConfig, now: datetime) -> Iterable[Notice]:
+        """A fixed moment that nobody can wait for any more."""
+        return config.notices(now)
 
     def execute(self, config: UntilConfig, step: StepContext) -> Outcome:
         """Wait, or go on as the config says when there is no such moment or it is past."""

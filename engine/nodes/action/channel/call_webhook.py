@@ -1,10 +1,12 @@
 """Call another system."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.nodes import registry, webhook_call
+from engine.nodes import base, registry, webhook_call
 from engine.nodes.action_config import ActionConfig
 from engine.nodes.base import Category, Node, RunsAs
 from engine.nodes.context import StepContext
@@ -23,14 +25,7 @@ class CallWebhook(Node):
     title = "Call webhook"
     description = "Calls another system over HTTP, with retries, and keeps the JSON that it answers."
     runs_as = RunsAs.ACTIVITY
-    result_schema: ClassVar[JSON] = {
-        "type": "object",
-        "properties": {
-            "status": {"enum": ["ok", "failed"]},
-            "http_status": {"type": ["integer", "null"]},
-            "response": {"description": "The answer: JSON, else text; null when it was empty or too large."},
-        },
-    }
+    result_schema: ClassVar[JSON] = webhook_call.RESULT_SCHEMA
 
     class Config(ActionConfig):
         """The request."""
@@ -56,6 +51,15 @@ class CallWebhook(Node):
     def validate(self, config: Config) -> list[str]:
         """Only a secret can sign."""
         return ["sign needs a secret"] if config.sign and config.secret is None else []
+
+    def references_of(self, config: Config) -> Iterable[base.Reference]:
+        """The secret."""
+        return () if config.secret is None else (base.Reference("secret", config.secret, "secret"),)
+
+    def notices(self, config: Config, now: datetime) -> Iterable[base.Notice]:
+        """A call that anybody on the way can read."""
+        if isinstance(config.url, str) and config.url.startswith("http://"):
+            yield base.Notice("insecure_url", "url", "this is sent unencrypted; use https://")
 
     def prepare(self, config: Config, step: StepContext) -> JSON:
         """Fill in the references."""
