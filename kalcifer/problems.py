@@ -59,7 +59,12 @@ class Refusal(exceptions.APIException):
     """An answer that is ready to be given: its status, its problems, and what stands beside them."""
 
     def __init__(
-        self, status: int, problems: list[dict[str, Any]], *, extra: Mapping[str, Any] | None = None, retry_after: float | None = None
+        self,
+        status: int,
+        problems: list[dict[str, Any]],
+        *,
+        extra: Mapping[str, Any] | None = None,
+        retry_after: float | None = None,
     ) -> None:
         """Keep the parts; `wait` is what REST framework makes a Retry-After of."""
         super().__init__()
@@ -103,7 +108,11 @@ class ExceptionHandler(standardized.ExceptionHandler):
 def body_of(status: int, problems: list[dict[str, Any]], extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The one shape."""
     kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "client_error"
-    return {"type": "validation_error" if status == HTTPStatus.BAD_REQUEST else kind, "errors": problems, **(extra or {})}
+    return {
+        "type": "validation_error" if status == HTTPStatus.BAD_REQUEST else kind,
+        "errors": problems,
+        **(extra or {}),
+    }
 
 
 def problem(code: str, detail: str, attr: str | None = None) -> dict[str, Any]:
@@ -132,7 +141,9 @@ def from_database(error: Exception) -> Refusal | None:
     state = str(getattr(error.__cause__, "sqlstate", None) or getattr(error, "sqlstate", None) or "")
     if state in BUSY:
         return unavailable("busy", "Too much is going on at once; nothing was changed, send this again.")
-    lost = isinstance(error, InterfaceError) or (isinstance(error, OperationalError) and (not state or state.startswith(AWAY)))
+    lost = isinstance(error, InterfaceError) or (
+        isinstance(error, OperationalError) and (not state or state.startswith(AWAY))
+    )
     if lost:
         return unavailable("database_unavailable", "The database is away; nothing was changed, send this again.")
     if isinstance(error, (DataError, UnicodeEncodeError)) or state == TOO_LARGE_FOR_INDEX:
@@ -177,7 +188,11 @@ def handler500(request: HttpRequest) -> HttpResponse:
     refusal = from_database(error) if isinstance(error, Error) else None
     if refusal is not None and refusal.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         found = refusal.problems[0]
-        given = answer(503, found["code"], found["detail"], request_id(request)) if is_api(request) else HttpResponse(found["detail"], status=503)
+        given = (
+            answer(503, found["code"], found["detail"], request_id(request))
+            if is_api(request)
+            else HttpResponse(found["detail"], status=503)
+        )
         given["Retry-After"] = str(RETRY_SECONDS)
         return given
     if is_api(request):

@@ -59,7 +59,10 @@ class SecretForm(Form[Secret]):
     """A secret's value can be set and replaced, and is never shown."""
 
     value = forms.CharField(
-        required=False, strip=False, widget=forms.PasswordInput(render_value=False), help_text="Empty leaves the value as it is."
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(render_value=False),
+        help_text="Empty leaves the value as it is.",
     )
 
     class Meta:

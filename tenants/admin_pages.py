@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     Form = forms.ModelForm
 else:
 
-    class Page(Generic[Row], admin.ModelAdmin):
+    class Page(admin.ModelAdmin, Generic[Row]):
         """`admin.ModelAdmin[Row]`."""
 
-    class Form(Generic[Row], forms.ModelForm):
+    class Form(forms.ModelForm, Generic[Row]):
         """`forms.ModelForm[Row]`."""
 
 

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 class KalciferError(Exception):
     """Something was refused.
 
-    The first paragraph of a subclass's docstring is the `detail` that a client reads, unless one is given; `attr` is the
-    path of the field to blame, `extra` what stands beside `errors` in the answer, `retry_after` the seconds to wait.
+    The first paragraph of a subclass's docstring is the `detail` that a client reads, unless one is given; `attr` is
+    the path of the field to blame, `extra` what stands beside `errors`, `retry_after` the seconds to wait.
     """
 
     code: ClassVar[str] = "error"
@@ -59,9 +59,7 @@ class Invalid(KalciferError):
 
     def below(self, prefix: str) -> "Invalid":
         """The same problems, seen from above: each path starts with `prefix`."""
-        moved = [
-            Problem(p.code, p.detail, f"{prefix}.{p.attr}" if p.attr else prefix, p.extra) for p in self.problems
-        ]
+        moved = [Problem(p.code, p.detail, f"{prefix}.{p.attr}" if p.attr else prefix, p.extra) for p in self.problems]
         return Invalid(moved, extra=self.extra)
 
 

@@ -64,7 +64,11 @@ def once(tenant_id: UUID, key: str, *, of: str, act: Callable[[], Answer]) -> An
         if 200 <= answer.status < 300:  # noqa: PLR2004  # the class of successes
             # An answer can hold what is shown only once (a raw key), so it is kept encrypted.
             IdempotencyKey.objects.create(
-                tenant_id=tenant_id, key=key, fingerprint=of, status_code=answer.status, body=vault.encrypt(answer.body.decode())
+                tenant_id=tenant_id,
+                key=key,
+                fingerprint=of,
+                status_code=answer.status,
+                body=vault.encrypt(answer.body.decode()),
             )
         return answer
 

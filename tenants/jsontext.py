@@ -58,7 +58,9 @@ def refuse_nul(value: Any, path: str = "") -> None:
     """Raise `InvalidString` with the path of the first text that holds a NUL character."""
     if isinstance(value, str):
         if "\0" in value:
-            raise InvalidString("A text contains the character NUL (U+0000), which cannot be stored.", attr=path or None)
+            raise InvalidString(
+                "A text contains the character NUL (U+0000), which cannot be stored.", attr=path or None
+            )
     elif isinstance(value, dict):
         for name, item in value.items():
             below = f"{path}.{name}" if path else name

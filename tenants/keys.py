@@ -16,7 +16,9 @@ def digest(raw: str) -> str:
     return sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def issue(tenant: Tenant, *, name: str = "", role: str = Role.EDITOR, expires_at: datetime | None = None) -> tuple[ApiKey, str]:
+def issue(
+    tenant: Tenant, *, name: str = "", role: str = Role.EDITOR, expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
     """A new key and its raw text, which nobody can find out again."""
     raw = f"kal_{secrets.token_urlsafe(32)}"
     key = ApiKey.objects.create(

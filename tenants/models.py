@@ -81,7 +81,7 @@ class ApiKey(models.Model):
 
 
 class Secret(models.Model):
-    """A value that flows and channels use by name, encrypted with ENCRYPTION_KEY; nobody can read it back over REST or in the admin."""
+    """A value that flows and channels use by name, encrypted with ENCRYPTION_KEY; nobody can read it back."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="secrets")
@@ -127,7 +127,7 @@ class IdempotencyKey(models.Model):
 
 
 class RateWindow(models.Model):
-    """How many requests of one second are given out to web processes; unlogged, so a crash of the database empties it."""
+    """How many requests of one second are given out to web processes; unlogged: a crash of the database empties it."""
 
     pk = models.CompositePrimaryKey("tenant_id", "route", "second")
     tenant_id = models.UUIDField()

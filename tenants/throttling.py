@@ -67,7 +67,7 @@ _buckets: dict[tuple[UUID, str], Bucket] = {}
 
 
 def spend(tenant_id: UUID, route: str = "default") -> None:
-    """Use one request of this second; `RateLimited` when none is left. Lets everything pass while the database is away."""
+    """Use one request of this second; `RateLimited` when none is left. Lets all pass while the database is away."""
     route, limit = limit_of(route)
     if limit == 0:
         return

@@ -23,10 +23,11 @@ A view is parse, call, answer:
         def get(self, request: TenantRequest, flow_id: str) -> Response:
             return Response(FlowSerializer(self.get_row(Flow, flow_id)).data)
 
-URLs are declared with `tenants.api.routing.path("flows/<str:flow_id>", FlowView.as_view(), "flow")`: ids as `str`, so that
-a malformed one is the 404 of `get_row`. Reading needs the role viewer, every other method editor; `read_role`, `write_role`
-change that. `max_body` is the limit of the body, `rate_route` the name of its limit in KALCIFER_RATE_LIMITS. Refusals are
-raised as subclasses of `tenants.errors.KalciferError`; `kalcifer.problems` gives each its status.
+URLs are declared with `tenants.api.routing.path("flows/<str:flow_id>", FlowView.as_view(), "flow")`: ids as `str`, so
+that a malformed one is the 404 of `get_row`. Reading needs the role viewer, every other method editor; `read_role` and
+`write_role` change that. `max_body` is the limit of the body, `rate_route` the name of its limit in
+KALCIFER_RATE_LIMITS. Refusals are raised as subclasses of `tenants.errors.KalciferError`; `kalcifer.problems` gives
+each its status.
 """
 
 from collections.abc import Callable, Mapping
@@ -65,7 +66,7 @@ class TenantRequest(Request):
 
 
 class ApiView(APIView):
-    """What holds for all of the API, with a key or without: JSON, the limit of bodies, known parameters, one shape of errors."""
+    """What holds for every call, with a key or without: JSON, limits, known parameters, one shape of errors."""
 
     class Filters(serializers.Serializer[Any]):
         """The query parameters of GET."""
@@ -114,10 +115,9 @@ class ApiView(APIView):
             if "\0" in str(value):
                 raise errors.InvalidString("The URL contains the character NUL (U+0000).", attr=name)
         inputs.check_query(request.query_params, self.known_parameters(str(request.method)))
-        if request.method not in SAFE:
-            # Read and parsed here, so that a body is refused for its size or form also where no handler looks at it.
-            if bodies.read(request._request, self.max_body):  # noqa: SLF001
-                request.data  # noqa: B018  # the property parses, once
+        # Read and parsed here, so that a body is refused for its size or form also where no handler looks at it.
+        if request.method not in SAFE and bodies.read(request._request, self.max_body):  # noqa: SLF001
+            request.data  # noqa: B018  # the property parses, once
 
     def admit(self, request: TenantRequest) -> None:
         """Decide whether this caller may do this now."""
@@ -144,7 +144,11 @@ class ApiView(APIView):
         return inputs.parse_query(self.Filters, self.request.query_params)
 
     def parse(
-        self, serializer_class: type[serializers.BaseSerializer[Any]], *, prefix: str = "", add: Mapping[str, Any] | None = None
+        self,
+        serializer_class: type[serializers.BaseSerializer[Any]],
+        *,
+        prefix: str = "",
+        add: Mapping[str, Any] | None = None,
     ) -> Any:
         """The validated body, with what is added to it (a name from the URL).
 
@@ -229,7 +233,7 @@ class TenantView(ApiView):
         *,
         ordering: tuple[str, ...] = ("-id",),
     ) -> Response:
-        """A page of the tenant's rows as `{next, previous, results}`; `show` is a serializer class or a function of a row."""
+        """A page of the tenant's rows as `{next, previous, results}`; `show` is a serializer class or a function."""
         if not self.paginated:
             raise TypeError(f"{type(self).__name__} lacks paginated = True.")
         query = self.request.query_params

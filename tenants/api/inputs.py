@@ -20,7 +20,9 @@ STRICT: tuple[tuple[type[Field[Any, Any, Any, Any]], tuple[type, ...], str], ...
 )
 
 
-def parse(serializer_class: type[serializers.BaseSerializer[Any]], value: Any, *, prefix: str = "", strict: bool = True) -> Any:
+def parse(
+    serializer_class: type[serializers.BaseSerializer[Any]], value: Any, *, prefix: str = "", strict: bool = True
+) -> Any:
     """The validated value, or `Invalid` with every problem; their paths start with `prefix`."""
     if value is None:
         raise Invalid([Problem("invalid", "A value is needed here, not null.", prefix or None)])

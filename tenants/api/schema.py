@@ -1,7 +1,8 @@
 """What drf-spectacular says of every view: its security, parameters, pages and refusals.
 
-A view's inner class `Input` is its request (POST, PUT, PATCH) and `Output` its answer: 201 for POST, none for DELETE, else 200,
-one row of the page when the view is `paginated`. `@extend_schema(request=…, responses={202: …})` says otherwise.
+A view's inner class `Input` is its request (POST, PUT, PATCH) and `Output` its answer: 201 for POST, none for DELETE,
+else 200; one row of the page when the view is `paginated`. `@extend_schema(request=…, responses={202: …})` says
+otherwise.
 """
 
 from typing import Any, Final
@@ -56,7 +57,9 @@ class CursorPages:
         return [
             build_parameter_type(name="cursor", schema={"type": "string"}, location="query"),
             build_parameter_type(
-                name="page_size", schema={"type": "integer", "minimum": 1, "maximum": 500, "default": 50}, location="query"
+                name="page_size",
+                schema={"type": "integer", "minimum": 1, "maximum": 500, "default": 50},
+                location="query",
             ),
         ]
 

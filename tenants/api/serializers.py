@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from tenants.models import ApiKey, Role, Secret
 
-SECRET_NAME = r"^[A-Za-z0-9_.\-]{1,255}$"
+NAME_PATTERN = r"^[A-Za-z0-9_.\-]{1,255}$"
 MAX_SECRET_LENGTH = 65_536
 
 
@@ -54,7 +54,7 @@ class SecretValue(serializers.Serializer[Any]):
 class SecretInput(SecretValue):
     """A new secret."""
 
-    name = serializers.RegexField(SECRET_NAME, max_length=255)
+    name = serializers.RegexField(NAME_PATTERN, max_length=255)
 
 
 class SecretSerializer(serializers.ModelSerializer[Secret]):

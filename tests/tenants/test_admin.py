@@ -20,15 +20,24 @@ def admin(client: Client) -> Client:
 
 @pytest.fixture
 def rows(tenant: Tenant) -> dict[str, object]:
-    key, raw = keys.issue(tenant, name="ci")
+    key, _raw = keys.issue(tenant, name="ci")
     vault.store(tenant, name="token", value="s3cret")
     IdempotencyKey.objects.create(tenant=tenant, key="k", fingerprint="f", status_code=201, body="{}")
-    return {"tenant": tenant, "apikey": key, "secret": Secret.objects.get(), "idempotencykey": IdempotencyKey.objects.get()}
+    return {
+        "tenant": tenant,
+        "apikey": key,
+        "secret": Secret.objects.get(),
+        "idempotencykey": IdempotencyKey.objects.get(),
+    }
 
 
 @pytest.mark.parametrize("model", ["tenant", "apikey", "secret", "idempotencykey"])
 def test_pages_open_and_hide_secrets(admin: Client, rows: dict[str, object], model: str) -> None:
-    pages = [f"/admin/tenants/{model}/", f"/admin/tenants/{model}/?q=c", f"/admin/tenants/{model}/{rows[model].pk}/change/"]  # type: ignore[attr-defined]
+    pages = [
+        f"/admin/tenants/{model}/",
+        f"/admin/tenants/{model}/?q=c",
+        f"/admin/tenants/{model}/{rows[model].pk}/change/",
+    ]  # type: ignore[attr-defined]
     if model != "idempotencykey":
         pages.append(f"/admin/tenants/{model}/add/")
     hidden = [ApiKey.objects.get().api_key_hash, "s3cret", Secret.objects.get().ciphertext]
@@ -48,7 +57,14 @@ def test_list_of_keys_asks_as_much_for_many_as_for_few(
 
 
 def test_new_key_is_shown_once(admin: Client, tenant: Tenant) -> None:
-    form = {"tenant": str(tenant.pk), "name": "ci", "role": "viewer", "expires_at_0": "", "expires_at_1": "", "_continue": "1"}
+    form = {
+        "tenant": str(tenant.pk),
+        "name": "ci",
+        "role": "viewer",
+        "expires_at_0": "",
+        "expires_at_1": "",
+        "_continue": "1",
+    }
     shown = admin.post("/admin/tenants/apikey/add/", form, follow=True)
     key = ApiKey.objects.get()
     (raw,) = re.findall(r"kal_[\w-]{40,}", shown.content.decode())

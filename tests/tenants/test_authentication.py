@@ -26,7 +26,18 @@ def status_with(header: str | None) -> tuple[int, str | None]:
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "header",
-    [None, "", "Bearer", "Bearer ", "Bearer kal_unknown", "Basic dXNlcjpwYXNz", "Token abc", "Bearer \x00", "Bearer é", "bearer  "],
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer kal_unknown",
+        "Basic dXNlcjpwYXNz",
+        "Token abc",
+        "Bearer \x00",
+        "Bearer é",
+        "bearer  ",
+    ],
 )
 def test_no_key_no_answer(header: str | None) -> None:
     status, _ = status_with(header)

@@ -75,7 +75,9 @@ def test_every_problem_is_named_at_once(api: APIClient, body: object, problems: 
     assert {(error["code"], error["attr"]) for error in answer.json()["errors"]} == problems
 
 
-@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "json", ";;;"])
+@pytest.mark.parametrize(
+    "kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "json", ";;;"]
+)
 def test_body_of_another_type(api: APIClient, kind: str) -> None:
     answer = send(api, b"name=a", content_type=kind)
     assert answer.status_code == 415
@@ -191,7 +193,9 @@ def test_url_with_nul(api: APIClient) -> None:
     assert only_error(answer)["code"] == "invalid_string"
 
 
-@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/keys/a/b", "/api/v1/%FF%FE", "/api/v1/%00", "/api/v1//keys", "/api/"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/nothing", "/api/v1/keys/a/b", "/api/v1/%FF%FE", "/api/v1/%00", "/api/v1//keys", "/api/"]
+)
 def test_unknown_address(api: APIClient, path: str) -> None:
     answer = api.get(path)
     assert answer.status_code == 404
@@ -241,7 +245,9 @@ VALUES = st.recursive(
     lambda below: st.lists(below, max_size=3) | st.dictionaries(TEXT, below, max_size=3),
     max_leaves=8,
 )
-BODIES = VALUES | st.fixed_dictionaries({}, optional={"name": VALUES, "value": VALUES, "role": VALUES, "expires_at": VALUES})
+BODIES = VALUES | st.fixed_dictionaries(
+    {}, optional={"name": VALUES, "value": VALUES, "role": VALUES, "expires_at": VALUES}
+)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -46,7 +46,9 @@ def test_every_view_of_the_api_knows_its_tenant() -> None:
 
 
 def test_every_url_of_the_api_takes_a_slash() -> None:
-    assert [where for where, pattern in api_urls(get_resolver()) if not isinstance(pattern.pattern, OptionalSlash)] == []
+    assert [
+        where for where, pattern in api_urls(get_resolver()) if not isinstance(pattern.pattern, OptionalSlash)
+    ] == []
 
 
 @pytest.fixture

@@ -25,7 +25,9 @@ def test_newest_first_and_each_once(api: APIClient, tenant: Tenant) -> None:
     for n in range(12):
         keys.issue(tenant, name=str(n))
     rows = walk(api, "/api/v1/keys?page_size=5")
-    expected = [str(pk) for pk in ApiKey.objects.for_tenant(tenant).order_by("-created_at").values_list("pk", flat=True)]
+    expected = [
+        str(pk) for pk in ApiKey.objects.for_tenant(tenant).order_by("-created_at").values_list("pk", flat=True)
+    ]
     assert [row["id"] for row in rows] == expected
     assert len(rows) == 13
 

@@ -21,7 +21,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The name, and the form of the answer."""
         parser.add_argument("name", help="the tenant's name, which no other tenant may have")
-        parser.add_argument("--json", action="store_true", help='print {"tenant_id", "name", "api_key"} and nothing else')
+        parser.add_argument(
+            "--json", action="store_true", help='print {"tenant_id", "name", "api_key"} and nothing else'
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Create both or neither."""
@@ -33,8 +35,12 @@ class Command(BaseCommand):
                 tenant = Tenant.objects.create(name=name)
                 _, raw = keys.issue(tenant, name="first key", role=Role.ADMIN)
         except IntegrityError:
-            raise CommandError(f"There is a tenant named {name!r} already; choose another name.", returncode=3) from None
+            raise CommandError(
+                f"There is a tenant named {name!r} already; choose another name.", returncode=3
+            ) from None
         if options["json"]:
             self.stdout.write(json.dumps({"tenant_id": str(tenant.pk), "name": tenant.name, "api_key": raw}))
             return
-        self.stdout.write(f"tenant   {tenant.name}\nid       {tenant.pk}\nAPI key  {raw}\n\nThe key is shown this once.")
+        self.stdout.write(
+            f"tenant   {tenant.name}\nid       {tenant.pk}\nAPI key  {raw}\n\nThe key is shown this once."
+        )
