@@ -27,13 +27,13 @@ class Check:
 
 
 @require_safe
-def alive(request: HttpRequest) -> JsonResponse:  # noqa: ARG001  # Django's signature
+def alive(request: HttpRequest) -> JsonResponse:
     """The process answers."""
     return JsonResponse({"status": "ok", "version": __version__})
 
 
 @require_safe
-def ready(request: HttpRequest) -> JsonResponse:  # noqa: ARG001  # Django's signature
+def ready(request: HttpRequest) -> JsonResponse:
     """Whether work that is accepted now goes on at once. Without the broker it goes on at the sweeper's pace."""
     checks = {name: look() for name, look in CHECKS.items()}
     lacking = {name for name, check in checks.items() if not check.ok}

@@ -61,10 +61,10 @@ class Pulse(threading.Thread):
             connection.close()
 
 
-class WorkerPulse(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery's class has no types
+class WorkerPulse(bootsteps.StartStopStep):
     """Ties a Celery worker's event loop to its signs of life."""
 
-    requires = {"celery.worker.components:Timer"}  # noqa: RUF012  # Celery's way to declare it
+    requires = ("celery.worker.components:Timer",)
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
@@ -76,7 +76,7 @@ class WorkerPulse(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery's cl
         self._entry = parent.timer.call_repeatedly(INTERVAL, stamp)
         Pulse(",".join(parent.app.amqp.queues.consume_from)).start()
 
-    def stop(self, parent: Any) -> None:  # noqa: ARG002  # Celery's signature
+    def stop(self, parent: Any) -> None:
         """Fall silent; the thread ends with the process."""
         if self._entry is not None:
             self._entry.cancel()

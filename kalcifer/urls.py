@@ -25,7 +25,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^static/(?P<path>.*)$", serve, {"insecure": True}),
 ]
 urlpatterns += [
-    path("api/v1/", include(f"{app}.api.urls")) for app in ("tenants", "flows", "engine") if find_spec(f"{app}.api.urls")
+    path("api/v1/", include(f"{app}.api.urls"))
+    for app in ("tenants", "flows", "engine")
+    if find_spec(f"{app}.api.urls")
 ]
 
 handler400 = "kalcifer.problems.handler400"

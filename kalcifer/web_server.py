@@ -16,7 +16,6 @@ loglevel = "warning"
 control_socket_disable = True
 
 
-def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001  # gunicorn's signature
+def post_fork(server: Any, worker: Any) -> None:
     """Workers die with their master, also when that is killed."""
     leash.tie(server.pid)
-

@@ -32,8 +32,8 @@ class Account:
     def command(self, *words: str | Path, reach: tuple[Path, ...]) -> list[str]:
         """The command line that runs `words` as this account.
 
-        Where a directory on the way to `reach` is closed to the account (a clone below /root), the process keeps root's
-        right to pass through directories, and nothing else of root.
+        Where a directory on the way to `reach` is closed to it (a clone below /root), the process keeps root's right
+        to pass through directories, and nothing else of root.
         """
         plain = [str(word) for word in words]
         if self.uid is None:
@@ -52,7 +52,7 @@ def of_server() -> Account:
         except KeyError:
             continue
         return Account(entry.pw_uid, entry.pw_gid)
-    raise errors.ServersUnavailable("PostgreSQL refuses to run as root, and there is no user 'kalcifer' or 'nobody' to run it as.")
+    raise errors.ServersUnavailable("PostgreSQL refuses to run as root, and there is no user 'kalcifer' or 'nobody'.")
 
 
 def _is_open(path: Path, uid: int) -> bool:
@@ -67,7 +67,7 @@ def _passing_right() -> str:
     right = privileges.passing_right()
     if right is None:
         raise errors.DataDirUnusable(
-            "The server's user cannot reach the data directory or the virtual environment: a directory on the way is closed "
-            "to other users. Set KALCIFER_DATA_DIR to a directory below an open one."
+            "The server's user cannot reach the data directory or the virtual environment: a directory on the way is "
+            "closed to other users. Set KALCIFER_DATA_DIR to a directory below an open one."
         )
     return str(right)

@@ -22,7 +22,9 @@ def start(layout: Layout) -> None:
         return
     command = [sys.executable, "-m", "kalcifer.embedded.keeper", str(layout.root)]
     environment = os.environ | {"PYTHONPATH": str(SOURCES)}
-    process = server_process.launch(command, folder=layout.root, log=layout.logs / "keeper.log", environment=environment)
+    process = server_process.launch(
+        command, folder=layout.root, log=layout.logs / "keeper.log", environment=environment
+    )
     layout.keeper_pid.write_text(f"{process.pid}\n")
 
 

@@ -24,30 +24,37 @@ class Layout:
 
     @property
     def cluster(self) -> Path:
+        """PostgreSQL's data."""
         return self.root / "postgres"
 
     @property
     def redis(self) -> Path:
+        """Redis's working directory."""
         return self.root / "redis"
 
     @property
     def users(self) -> Path:
+        """One locked file per process that uses the servers."""
         return self.root / "users"
 
     @property
     def lock(self) -> Path:
+        """Held while servers are started or stopped."""
         return self.root / "lock"
 
     @property
     def keeper_pid(self) -> Path:
+        """The keeper's number."""
         return self.root / "keeper.pid"
 
     @property
     def logs(self) -> Path:
+        """What the servers and processes wrote."""
         return self.root / "logs"
 
     @property
     def alive(self) -> Path:
+        """One file per supervised process, stamped by it."""
         return self.root / "alive"
 
     @property
@@ -61,14 +68,17 @@ class Layout:
 
     @property
     def redis_socket(self) -> Path:
+        """Where Redis listens."""
         return self.sockets / "redis.sock"
 
     @property
     def database_url(self) -> str:
+        """The database as other processes are told of it."""
         return f"postgresql://postgres@/kalcifer?host={self.sockets}"
 
     @property
     def redis_url(self) -> str:
+        """Redis as other processes are told of it."""
         return f"unix://{self.redis_socket}"
 
     def create(self) -> None:
@@ -78,7 +88,7 @@ class Layout:
             folder.mkdir(mode=0o700, exist_ok=True)
         self._create_sockets()
 
-    # A name in the shared temporary directory may have been taken by somebody else: a directory that is not ours is refused.
+    # A name in the shared temporary directory may have been taken by somebody else: such a directory is refused.
     def _create_sockets(self) -> None:
         self.sockets.mkdir(mode=0o700, exist_ok=True)
         if self.sockets.parent == self.root:

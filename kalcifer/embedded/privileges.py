@@ -6,6 +6,8 @@ Standard library only, as it is run by path, before any environment is known to 
 import ctypes
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 DAC_OVERRIDE, DAC_READ_SEARCH = 1, 2
 PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 8, 47, 2
@@ -35,13 +37,13 @@ def become(uid: int, gid: int, right: int | None) -> None:
 
 def _effective_rights() -> int:
     try:
-        with open("/proc/self/status", encoding="ascii") as status:
+        with Path("/proc/self/status").open(encoding="ascii") as status:
             return next((int(line.split()[1], 16) for line in status if line.startswith("CapEff:")), 0)
     except OSError:
         return 0
 
 
-def _call(function, *arguments) -> None:  # type: ignore[no-untyped-def]  # ctypes functions have no types
+def _call(function: Callable[..., int], *arguments: object) -> None:
     if function(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -29,6 +29,7 @@ class Roster:
 
     @property
     def has_joined(self) -> bool:
+        """Whether this very process is counted, not its parent."""
         return self._own is not None and self._owner == os.getpid()
 
     def join(self) -> None:
@@ -48,7 +49,8 @@ class Roster:
         """Whether nobody but this process is left; files of the dead are removed on the way."""
         own = str(os.getpid()) if self.has_joined else ""
         # Opening and closing the own file would give up its lock.
-        return not any([_is_alive(path) for path in self._folder.iterdir() if path.name != own])
+        others = [_is_alive(path) for path in self._folder.iterdir() if path.name != own]
+        return not any(others)
 
 
 def _is_alive(path: Path) -> bool:

@@ -15,8 +15,8 @@ _launched: list[subprocess.Popen[bytes]] = []
 def find(pid_file: Path, folder: Path) -> psutil.Process | None:
     """The live process that the pid file names, if its working directory is `folder`.
 
-    A number alone says nothing: after a restart of the container some other process may have it, and a killed server may
-    stay as a zombie.
+    A number alone says nothing: after a restart of the container some other process may have it, and a killed server
+    may stay as a zombie.
     """
     try:
         process = psutil.Process(int(pid_file.read_text().split()[0]))

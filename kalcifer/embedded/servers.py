@@ -14,8 +14,7 @@ _joined: dict[Path, Roster] = {}
 def ensure(data_dir: str | Path) -> Layout:
     """Use the servers of this data directory until the process ends, starting what is not running.
 
-    May be called any number of times, from any thread or forked child; a call with everything running costs two connections
-    the first time and nothing later.
+    May be called any number of times, from any thread or forked child; only the first call of a process does anything.
     """
     layout = Layout.of(data_dir)
     roster = _joined.get(layout.root)
@@ -72,7 +71,8 @@ def _prepare(layout: Layout) -> None:
         probe.write_bytes(bytes(4096))
         probe.unlink()
     except OSError as error:
-        raise errors.DataDirUnusable(f"The data directory {layout.root} cannot be used: {error.strerror or error}.") from error
+        reason = error.strerror or error
+        raise errors.DataDirUnusable(f"The data directory {layout.root} cannot be used: {reason}.") from error
 
 
 # A forked child inherits the handler, but not the place among the users.

@@ -1,4 +1,4 @@
-"""Settings of every environment; without DATABASE_URL and REDIS_URL the bundled servers of KALCIFER_DATA_DIR are used."""
+"""Settings of every environment; without DATABASE_URL and REDIS_URL the servers of KALCIFER_DATA_DIR are used."""
 
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,7 @@ SPECTACULAR_SETTINGS = {
 # --- Redis and Celery -------------------------------------------------------------------------------------------------
 REDIS_URL_IS_GIVEN = bool(text("REDIS_URL"))
 REDIS_URL = text("REDIS_URL", LAYOUT.redis_url)
-globals().update({f"CELERY_{name}": value for name, value in celery.settings(REDIS_URL, prefix=KALCIFER_REDIS_PREFIX).items()})
+globals().update(celery.settings(REDIS_URL, prefix=KALCIFER_REDIS_PREFIX))
 
 # --- Engine and processes ---------------------------------------------------------------------------------------------
 KALCIFER_CLOCK_SPEED = number("KALCIFER_CLOCK_SPEED", 1) if text("KALCIFER_CLOCK_SPEED") else None

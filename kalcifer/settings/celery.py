@@ -18,12 +18,21 @@ ROUTES = {
     "engine.prune": "maintenance",
 }
 
-# Task and seconds between two runs. A message that finds no worker for two intervals is dropped by the worker that returns.
+# Task and seconds between two runs. A message that waited for two intervals is dropped by the worker that gets it.
 PERIODIC = {"engine.sweep": 5, "engine.run_schedules": 5, "engine.prune": 3600}
 
 
 def settings(redis_url: str, *, prefix: str) -> dict[str, Any]:
-    """Every CELERY_ setting, without that prefix."""
+    """Every setting of Celery under its name in Django's settings."""
+    return {f"CELERY_{name}": value for name, value in _settings(redis_url, prefix).items()}
+
+
+def transport(prefix: str, **timeouts: float) -> dict[str, Any]:
+    """Transport options of a connection; two installations on one Redis differ in their prefix."""
+    return {"visibility_timeout": 3600, "socket_keepalive": True, "global_keyprefix": prefix} | timeouts
+
+
+def _settings(redis_url: str, prefix: str) -> dict[str, Any]:
     return {
         "BROKER_URL": broker(redis_url),
         "BROKER_TRANSPORT_OPTIONS": transport(prefix, socket_timeout=5, socket_connect_timeout=2),
@@ -62,8 +71,3 @@ def settings(redis_url: str, *, prefix: str) -> dict[str, Any]:
             for task, seconds in PERIODIC.items()
         },
     }
-
-
-def transport(prefix: str, **timeouts: float) -> dict[str, Any]:
-    """Transport options of a connection; two installations on one Redis differ in their prefix."""
-    return {"visibility_timeout": 3600, "socket_keepalive": True, "global_keyprefix": prefix} | timeouts

@@ -1,4 +1,4 @@
-"""Settings of a deployment: everything secret or outside comes from the environment, and a missing one stops the start."""
+"""Settings of a deployment: secrets and servers come from the environment, and a missing one stops the start."""
 
 from kalcifer.settings.base import *  # noqa: F403  # settings are a module of names
 from kalcifer.settings.base import connection

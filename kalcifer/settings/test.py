@@ -25,6 +25,6 @@ REDIS_URL = text("REDIS_URL", LAYOUT.redis_url)
 TEST_RUN = f"{text('KALCIFER_TEST_PARTITION')}{KALCIFER_TEST_DIR.rpartition('-')[2]}".lower()
 TEST_WORKER = f"{TEST_RUN}_{text('PYTEST_XDIST_WORKER', 'main')}"
 KALCIFER_REDIS_PREFIX = f"test:{TEST_WORKER}:"
-globals().update({f"CELERY_{name}": value for name, value in celery.settings(REDIS_URL, prefix=KALCIFER_REDIS_PREFIX).items()})
+globals().update(celery.settings(REDIS_URL, prefix=KALCIFER_REDIS_PREFIX))
 KALCIFER_LOG_LEVEL = "WARNING"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -50,7 +50,7 @@ class Child:
         return self.pid is not None and self._last_sign() > 0
 
     def start(self) -> None:
-        """Start the process: a group of its own, as Ctrl-C is the supervisor's business, in the supervisor's session."""
+        """Start the process: in the supervisor's session, but out of Ctrl-C's reach."""
         self._alive_file.unlink(missing_ok=True)
         self._born = time.monotonic()
         leashed = [sys.executable, "-I", "-S", leash.__file__, str(getpid()), *self._command]
@@ -96,7 +96,7 @@ class Child:
         )
 
     def _plan_restart(self, now: float) -> None:
-        assert self._process is not None  # noqa: S101  # the caller looked
+        assert self._process is not None
         lived = now - self._born
         self._pause = FIRST_PAUSE if lived > HEALTHY_AFTER else min(self._pause * 2, LONGEST_PAUSE)
         self._next_birth = now + self._pause

@@ -12,8 +12,8 @@ ROLES = ("web", "advance", "activities", "background", "beat", "sweeper")
 class Options:
     """Which roles run, how many processes they have, and what they are told.
 
-    Without `database_url` the processes use the database of the settings. With `logs` each role writes to a file there, else
-    to the terminal of the supervisor. `environment` is added to the processes' own.
+    Without `database_url` the processes use the database of the settings. With `logs` each role writes to a file there,
+    else to the terminal of the supervisor. `environment` is added to the processes' own.
     """
 
     roles: tuple[str, ...] = ROLES

@@ -45,4 +45,5 @@ def _web(options: Options) -> list[str]:
 # Gossip, mingle and heartbeats between workers cost a second at the start and give nothing here.
 def _worker(role: str, queues: str, pool: str, size: int) -> list[str]:
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    return ["celery", "--quiet", "-A", "kalcifer", "worker", "-n", f"{role}@%h", "-Q", queues, "-P", pool, "-c", str(size), *quiet]
+    place = ["-n", f"{role}@%h", "-Q", queues, "-P", pool, "-c", str(size)]
+    return ["celery", "--quiet", "-A", "kalcifer", "worker", *place, *quiet]

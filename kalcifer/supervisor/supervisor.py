@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
+from typing import Self
 
 import structlog
 from django.conf import settings
@@ -30,8 +31,8 @@ logger = structlog.get_logger(__name__)
 class Supervisor:
     """All processes of one Kalcifer on this machine.
 
-    The roles live in the caller's process session and are killed by the kernel when the caller dies. The database has to be
-    migrated before `start`. Use it as a context manager, or call `stop`.
+    The roles live in the caller's process session and are killed by the kernel when the caller dies. The database has
+    to be migrated before `start`. Use it as a context manager, or call `stop`.
     """
 
     def __init__(self, options: Options | None = None) -> None:
@@ -41,7 +42,7 @@ class Supervisor:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
-    def __enter__(self) -> "Supervisor":
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -84,7 +85,7 @@ class Supervisor:
         if self._thread.ident is not None:
             self._thread.join()
 
-    # One thread starts, tends and stops the children: the kernel takes the end of the thread that started a process for its parent's.
+    # One thread starts, tends and stops the children: to the kernel, the thread that started one is its parent.
     def _run(self) -> None:
         next_watch = time.monotonic() + WATCH_INTERVAL
         while not self._stopping.wait(TICK):

@@ -1,4 +1,4 @@
-"""Empties the database after a test that committed: also the append-only log, and back to the rows that the migrations wrote."""
+"""Empties the database after a test that committed, the append-only log too, down to the rows of the migrations."""
 
 from collections.abc import Sequence
 from typing import Any

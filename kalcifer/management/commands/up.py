@@ -24,9 +24,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The options that `demo` takes too."""
-        parser.add_argument("--port", type=int, default=settings.PORT, help="where the web answers (default %(default)s)")
+        parser.add_argument("--port", type=int, default=settings.PORT, help="port of the web (default %(default)s)")
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-        parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="worker processes (default: one per core)")
+        parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="workers (default: one per core)")
         parser.add_argument("--web-workers", type=int, default=2, help="web processes (default %(default)s)")
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -39,7 +39,7 @@ class Command(BaseCommand):
             if not supervisor.wait_ready(READY_WITHIN, unless=ended):
                 if ended.is_set():
                     return
-                raise CommandError("Not everything became ready; the log above says why.", returncode=int(Exit.NOT_READY))
+                raise CommandError("Not everything became ready; see the log above.", returncode=int(Exit.NOT_READY))
             self.stdout.write(self.style.SUCCESS(f"Kalcifer is ready at {supervisor.options.url}/ (Ctrl-C stops it)"))
             self.stdout.flush()
             ended.wait()
