@@ -1,0 +1,1 @@
+"""What a flow is: flows, versions, instances and steps, and the rules of a well-formed graph."""

@@ -1,4 +1,4 @@
-"""Switching flows on and off; every verb locks its flow, joins the caller's transaction, and decides on what is stored."""
+"""Switching flows on and off: each verb locks its flow, joins its caller's transaction, decides on what is stored."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

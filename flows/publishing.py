@@ -1,4 +1,4 @@
-"""Checking a graph and making it the one that a flow runs; what the engine knows of graphs is registered here at start-up."""
+"""Checking a graph and making it the one that a flow runs; what the engine knows of graphs is registered here."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from django.db import models, transaction
 
 from flows.errors import IllegalTransition
-from tenants.managers import TenantScopedQuerySet
+from tenants.managers import TenantScopedManager, TenantScopedQuerySet
 
-M = TypeVar("M", bound="StatefulModel", covariant=True)
+Row = TypeVar("Row", bound="StatefulModel", covariant=True)  # noqa: PLC0105  # as TenantScopedQuerySet names it
 
 
 class Transitions:
@@ -62,8 +62,11 @@ class Transitions:
         return ", ".join(f"('{source}', '{target}')" for source, target in pairs)
 
 
-class StatefulQuerySet(TenantScopedQuerySet[M]):
+class StatefulQuerySet(TenantScopedQuerySet[Row]):
     """Bulk writes obey the machine too: a row that has no arrow to the new state refuses the whole write."""
+
+    def _name(self) -> str:
+        return self.model._meta.model_name or ""  # noqa: SLF001  # a documented name
 
     def update(self, **kwargs: Any) -> int:
         """Update as Django does, but raise IllegalTransition if any selected row may not move to the new status."""
@@ -73,24 +76,34 @@ class StatefulQuerySet(TenantScopedQuerySet[M]):
             self._lock_and_check(str(kwargs["status"]))
             return super().update(**kwargs)
 
-    def bulk_update(self, objs: Iterable[M], fields: Sequence[str], batch_size: int | None = None) -> int:
+    def bulk_update(self, objs: Iterable[Row], fields: Iterable[str], batch_size: int | None = None) -> int:
         """Bulk update as Django does, with each object's move checked against its stored row."""
-        objects = list(objs)
-        if "status" not in fields:
-            return super().bulk_update(objects, fields, batch_size=batch_size)
+        objects, names = list(objs), list(fields)
+        if "status" not in names:
+            return super().bulk_update(objects, names, batch_size=batch_size)
         with transaction.atomic(using=self.db):
             wanted = {each.pk: str(each.status) for each in objects}
-            rows = self.model._base_manager.filter(pk__in=list(wanted)).order_by("pk").select_for_update(no_key=True)
-            for key, stored in rows.values_list("pk", "status"):
-                self.model.TRANSITIONS.check(stored, wanted[key], of=self.model._meta.model_name or "")
+            rows: models.QuerySet[Any] = models.QuerySet(self.model, using=self.db).filter(pk__in=list(wanted))
+            locked = rows.order_by("pk").select_for_update(no_key=True)
+            for key, stored in locked.values_list("pk", "status"):
+                self.model.TRANSITIONS.check(stored, wanted[key], of=self._name())
             # Not `super().bulk_update`: it would come back to `update` with a CASE expression for a status.
-            return models.QuerySet(self.model, using=self.db).bulk_update(objects, fields, batch_size=batch_size)
+            plain = models.QuerySet[Row](self.model, using=self.db)
+            return plain.bulk_update(objects, names, batch_size=batch_size)
 
     # Locks the rows before it looks at them, so that none can move between the check and the update.
     def _lock_and_check(self, target: str) -> None:
         locked = self.order_by("pk").select_for_update(no_key=True).values_list("status", flat=True)
         for status in set(locked):
-            self.model.TRANSITIONS.check(status, target, of=self.model._meta.model_name or "")
+            self.model.TRANSITIONS.check(status, target, of=self._name())
+
+
+class StatefulManager(TenantScopedManager[Row]):
+    """`objects` of a model whose status is guarded."""
+
+    def get_queryset(self) -> StatefulQuerySet[Row]:
+        """All rows, of all tenants."""
+        return StatefulQuerySet(self.model, using=self._db)
 
 
 class StatefulModel(models.Model):
@@ -99,7 +112,7 @@ class StatefulModel(models.Model):
     TRANSITIONS: ClassVar[Transitions]
     status: Any
 
-    objects = StatefulQuerySet.as_manager()
+    objects: ClassVar[StatefulManager[Any]] = StatefulManager()
 
     class Meta:
         abstract = True
@@ -108,15 +121,16 @@ class StatefulModel(models.Model):
         """
         Save, if the stored row may move to this status.
 
-        The stored status decides, read under its lock, and not the one this copy was read with: a stale copy cannot undo what
-        another writer did.
+        The stored status decides, read under its lock, and not the one this copy was read with: a stale copy cannot
+        undo what another writer did.
         """
         fields = kwargs.get("update_fields")
         if self._state.adding or (fields is not None and "status" not in fields):
             super().save(*args, **kwargs)
             return
         with transaction.atomic(using=kwargs.get("using")):
-            row = type(self)._base_manager.filter(pk=self.pk).order_by().select_for_update(no_key=True)
+            rows: models.QuerySet[Any] = models.QuerySet(type(self), using=kwargs.get("using")).filter(pk=self.pk)
+            row = rows.order_by().select_for_update(no_key=True)
             for stored in row.values_list("status", flat=True):
                 self.TRANSITIONS.check(stored, self.status, of=self._meta.model_name or "")
             super().save(*args, **kwargs)

@@ -1,8 +1,10 @@
 """A flow: the thing with a name that operators switch on and off."""
 
+from typing import ClassVar
+
 from django.db import models
 
-from flows.transitions import StatefulModel, Transitions, status_constraint
+from flows.transitions import StatefulManager, StatefulModel, Transitions, status_constraint
 from tenants.ids import uuid7
 from tenants.models import Tenant
 
@@ -37,10 +39,14 @@ class Flow(StatefulModel):
     name = models.CharField(max_length=255)
     description = models.TextField(blank=True, default="")
     status = models.CharField(max_length=16, choices=FlowStatus, default=FlowStatus.DRAFT)
-    active_version = models.ForeignKey("flows.FlowVersion", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    active_version = models.ForeignKey(
+        "flows.FlowVersion", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
     paused_at = models.DateTimeField(null=True, blank=True, help_text="Engine time of the last pause.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects: ClassVar[StatefulManager["Flow"]] = StatefulManager()
 
     class Meta:
         db_table = "flows"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import F, Q
 
 from flows.models.flow import Flow
 from flows.models.version import FlowVersion
-from flows.transitions import StatefulModel, Transitions, status_constraint
+from flows.transitions import StatefulManager, StatefulModel, Transitions, status_constraint
 from tenants.ids import uuid7
-from tenants.managers import TenantScopedQuerySet
+from tenants.managers import TenantScopedManager
 from tenants.models import Tenant
 
 
@@ -34,8 +36,9 @@ class FlowInstance(StatefulModel):
     """
     The row every worker locks before it touches the passage it stands for.
 
-    Its status moves along `TRANSITIONS` and nowhere else; the diagram is docs/reference/instance-lifecycle.md. The row is the output of
-    `engine.execution.state.apply` over its events; `runnable`, `deaths`, `priority` and `log_tx` are operational.
+    Its status moves along `TRANSITIONS` and nowhere else; the diagram is docs/reference/instance-lifecycle.md. The row
+    is the output of `engine.execution.state.apply` over its events; `runnable`, `deaths`, `priority`, `log_tx` are
+    operational.
     """
 
     TRANSITIONS = Transitions(
@@ -65,9 +68,14 @@ class FlowInstance(StatefulModel):
     )
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    # The version's foreign key stands for all three: a version has one flow, a flow one tenant, and each check costs at every start.
-    tenant = models.ForeignKey(Tenant, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
-    flow = models.ForeignKey(Flow, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="instances")
+    # The version's foreign key stands for all three: a version has one flow, a flow one tenant, and each check costs at
+    # every start.
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    flow = models.ForeignKey(
+        Flow, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="instances"
+    )
     version = models.ForeignKey(FlowVersion, on_delete=models.PROTECT, db_index=False, related_name="instances")
     participant_id = models.CharField(max_length=255)
     correlation_key = models.CharField(max_length=255, blank=True, default="")
@@ -89,6 +97,8 @@ class FlowInstance(StatefulModel):
     runnable = models.BooleanField(default=False)
     deaths = models.PositiveSmallIntegerField(default=0)
     log_tx = models.BigIntegerField(default=0)
+
+    objects: ClassVar[StatefulManager[FlowInstance]] = StatefulManager()
 
     class Meta:
         db_table = "flow_instances"
@@ -119,8 +129,11 @@ class FlowInstance(StatefulModel):
         )
         indexes = (
             models.Index(
-                F("tenant"), F("priority").desc(), F("id"),
-                condition=Q(runnable=True, deaths=0), name="instance_fetch_runnable",
+                F("tenant"),
+                F("priority").desc(),
+                F("id"),
+                condition=Q(runnable=True, deaths=0),
+                name="instance_fetch_runnable",
             ),
             models.Index(fields=("id",), condition=Q(runnable=True, deaths__gt=0), name="instance_fetch_suspect"),
             models.Index(fields=("tenant", "participant_id", "id"), name="instance_by_participant"),
@@ -142,7 +155,7 @@ class FlowEntry(models.Model):
     count = models.PositiveIntegerField(default=1)
     last_entered_at = models.DateTimeField()
 
-    objects = TenantScopedQuerySet.as_manager()
+    objects = TenantScopedManager["FlowEntry"]()
 
     class Meta:
         db_table = "flow_entries"

@@ -1,9 +1,11 @@
 """One run of one node."""
 
+from typing import ClassVar
+
 from django.db import models
 
 from flows.models.instance import FlowInstance
-from flows.transitions import StatefulModel, Transitions, status_constraint
+from flows.transitions import StatefulManager, StatefulModel, Transitions, status_constraint
 from tenants.ids import uuid7
 from tenants.models import Tenant
 
@@ -23,7 +25,8 @@ class ExecutionStep(StatefulModel):
     """
     One row per node run; a waiting one is moved on when its wait ends, an operator's retry adds another.
 
-    Written with its instance's row and never without, so it carries no foreign-key constraint (an eighth of the write path).
+    Written with its instance's row and never without, so it carries no foreign-key constraint (an eighth of the write
+    path).
     """
 
     TRANSITIONS = Transitions(
@@ -44,7 +47,9 @@ class ExecutionStep(StatefulModel):
     )
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    tenant = models.ForeignKey(Tenant, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     instance = models.ForeignKey(
         FlowInstance, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="steps"
     )
@@ -54,12 +59,14 @@ class ExecutionStep(StatefulModel):
     version = models.PositiveIntegerField()
     attempt = models.PositiveSmallIntegerField(default=1)
     status = models.CharField(max_length=16, choices=StepStatus, default=StepStatus.RUNNING)
-    branch = models.CharField(max_length=64, null=True, blank=True)
+    branch = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001  # null is "the only branch"
     input = models.JSONField(null=True, blank=True)
     output = models.JSONField(null=True, blank=True)
     error = models.JSONField(null=True, blank=True)
     started_at = models.DateTimeField()
     completed_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[StatefulManager["ExecutionStep"]] = StatefulManager()
 
     class Meta:
         db_table = "execution_steps"

@@ -1,11 +1,13 @@
 """A version of a flow: a graph that cannot change once it is published."""
 
+from typing import ClassVar
+
 from django.db import models
 
 from flows.models.flow import Flow
-from flows.transitions import StatefulModel, Transitions, status_constraint
+from flows.transitions import StatefulManager, StatefulModel, Transitions, status_constraint
 from tenants.ids import uuid7
-from tenants.managers import TenantScopedQuerySet
+from tenants.managers import TenantScopedManager
 from tenants.models import Tenant
 
 
@@ -45,6 +47,8 @@ class FlowVersion(StatefulModel):
     published_at = models.DateTimeField(null=True, blank=True)
     published_by = models.CharField(max_length=255, blank=True, default="")
 
+    objects: ClassVar[StatefulManager["FlowVersion"]] = StatefulManager()
+
     class Meta:
         db_table = "flow_versions"
         ordering = ("flow", "-number")
@@ -52,7 +56,9 @@ class FlowVersion(StatefulModel):
             status_constraint("version_status_known", VersionStatus.values),
             models.UniqueConstraint(fields=("flow", "number"), name="version_number_once_per_flow"),
             models.UniqueConstraint(
-                fields=("flow",), condition=models.Q(status=VersionStatus.PUBLISHED), name="version_one_published_per_flow"
+                fields=("flow",),
+                condition=models.Q(status=VersionStatus.PUBLISHED),
+                name="version_one_published_per_flow",
             ),
             models.CheckConstraint(
                 name="version_published_at_unless_draft",
@@ -86,7 +92,7 @@ class FlowTrigger(models.Model):
     key = models.CharField(max_length=255)
     node_id = models.CharField(max_length=64)
 
-    objects = TenantScopedQuerySet.as_manager()
+    objects = TenantScopedManager["FlowTrigger"]()
 
     class Meta:
         db_table = "flow_triggers"

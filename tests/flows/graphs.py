@@ -1,5 +1,6 @@
 """Small graphs to write tests with."""
 
+from itertools import pairwise
 from typing import Any
 
 CATEGORIES = {"event_entry": "trigger", "wait": "wait", "condition": "condition", "exit": "end"}
@@ -32,6 +33,6 @@ def line(*middle: str, **settings: Any) -> dict[str, Any]:
     types = ["event_entry", *("wait" for _ in ids[1:-1]), "exit"]
     return graph(
         *(node(node_id, node_type) for node_id, node_type in zip(ids, types, strict=True)),
-        edges=[edge(source, target) for source, target in zip(ids, ids[1:], strict=False)],
+        edges=[edge(source, target) for source, target in pairwise(ids)],
         settings=settings,
     )

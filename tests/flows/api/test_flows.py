@@ -97,7 +97,9 @@ def test_flows_are_found_by_status_and_name(api, tenant, flow):
     assert names(search="") == ["Dunning 100%", "Onboarding"]
 
 
-@pytest.mark.parametrize("filters", [{"status": "on"}, {"name": "x"}, {"page_size": 0}, {"cursor": "x"}, {"status": ""}])
+@pytest.mark.parametrize(
+    "filters", [{"status": "on"}, {"name": "x"}, {"page_size": 0}, {"cursor": "x"}, {"status": ""}]
+)
 def test_an_unknown_filter_is_refused(api, filters):
     response = api.get(URL, filters)
 
@@ -161,7 +163,9 @@ def test_only_a_draft_is_deleted(api, flow, tenant):
 
 def test_a_flow_goes_through_its_life(api, flow):
     def act(verb, body=None):
-        response = api.post(f"{URL}/{flow.pk}/{verb}", body) if body is not None else api.post(f"{URL}/{flow.pk}/{verb}")
+        response = (
+            api.post(f"{URL}/{flow.pk}/{verb}", body) if body is not None else api.post(f"{URL}/{flow.pk}/{verb}")
+        )
         return response.status_code, response.json().get("status")
 
     assert act("pause") == (409, None)
@@ -237,8 +241,8 @@ def test_a_copy_has_the_newest_graph(api, flow):
 
 
 CALLS = [
-    ("get", ""), ("put", ""), ("patch", ""), ("delete", ""), ("post", "/activate"), ("post", "/pause"), ("post", "/resume"),
-    ("post", "/archive"), ("post", "/duplicate"), ("get", "/versions"), ("post", "/versions"), ("get", "/versions/1"),
+    ("get", ""), ("put", ""), ("patch", ""), ("delete", ""), ("post", "/activate"), ("post", "/pause"),
+    ("post", "/resume"), ("post", "/archive"), ("post", "/duplicate"), ("get", "/versions"), ("post", "/versions"), ("get", "/versions/1"),
     ("patch", "/versions/1"), ("post", "/versions/1/validate"), ("post", "/versions/1/publish"),
     ("get", "/versions/1/diff/1"), ("get", "/instances"),
 ]  # fmt: skip

@@ -53,9 +53,7 @@ def test_an_instance_is_shown_with_its_steps_in_order(api, active, instance_of, 
         "status": "waiting",
         "exit_reason": None,
         "error": None,
-        "current_nodes": [
-            {name: TOKEN[name] for name in ("node_id", "node_type", "status", "since", "waiting_for")}
-        ],
+        "current_nodes": [{name: TOKEN[name] for name in ("node_id", "node_type", "status", "since", "waiting_for")}],
         "context": {"entry": {"plan": "trial"}, "accumulated": {"entry": {}}},
         "migrated_from_version": None,
         "migrated_at": None,

@@ -1,0 +1,162 @@
+"""The ground of these admin pages: lists that never count a large table, rows that are only looked at, and buttons."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Model, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from tenants.admin_pages import OperatorPage
+from tenants.errors import KalciferError
+
+Row = TypeVar("Row", bound=Model)
+
+COUNTED = 10_000
+
+
+class CappedPaginator(Paginator):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
+    """Counts no further than COUNTED rows: who wants later ones filters, or goes by the API's cursors."""
+
+    @cached_property
+    def count(self) -> int:
+        """Count the rows, up to the cap."""
+        rows = self.object_list
+        if not isinstance(rows, QuerySet):
+            return len(rows)
+        return rows.order_by().values("pk")[:COUNTED].count()
+
+
+class FastPage(OperatorPage[Row]):
+    """
+    A list that stays fast with a million rows.
+
+    A search is for an id, or for the exact text of one column of `searched`; both are looked up in an index.
+    """
+
+    paginator = CappedPaginator
+    ordering = ("-id",)
+    ids: ClassVar[tuple[str, ...]] = ("id",)
+    searched: ClassVar[tuple[str, ...]] = ()
+    # Anything makes the search box appear; what is looked up says get_search_results.
+    search_fields = ("pk",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Row], search_term: str
+    ) -> tuple[QuerySet[Row], bool]:
+        """Look for an id or an exact text."""
+        wanted = search_term.strip().replace("\0", "")
+        if not wanted:
+            return queryset, False
+        found = Q(pk__in=())
+        try:
+            found |= Q(*((name, UUID(wanted)) for name in self.ids), _connector=Q.OR)
+        except ValueError:
+            found |= Q(*((name, wanted) for name in self.searched), _connector=Q.OR) if self.searched else Q()
+        return queryset.filter(found), False
+
+
+class ReadOnlyPage(FastPage[Row]):
+    """Rows that only the engine writes."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds one by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        """Nobody changes one by hand."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        """Nobody deletes one by hand."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Button(Generic[Row]):
+    """
+    A verb on the page of a row.
+
+    `press(row, actor)` does it and gives the message; a KalciferError is shown. `shown` says for which rows.
+    """
+
+    name: str
+    label: str
+    press: Callable[[Row, str], str]
+    shown: Callable[[Row], bool] = lambda _: True
+
+
+class WithButtons(FastPage[Row]):
+    """A page with buttons, each a POST of its own."""
+
+    change_form_template = "admin/flows/with_buttons.html"
+
+    def buttons(self) -> Sequence[Button[Row]]:
+        """Give the buttons of this kind of row."""
+        return ()
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the address of the buttons."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}_press"
+        press = path("<uuid:row_id>/press/<slug:button>", self.admin_site.admin_view(self.press), name=name)
+        return [press, *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the row with the buttons that it has now."""
+        row = self.get_object(request, object_id)
+        shown = [
+            (
+                button.label,
+                reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_press", args=(row.pk, button.name)),
+            )
+            for button in self.buttons()
+            if row is not None and self.may_press(request) and button.shown(row)
+        ]
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "buttons": shown})
+
+    def may_press(self, request: HttpRequest) -> bool:
+        """Whether this user may change rows of the kind, though not by hand."""
+        return bool(request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}"))
+
+    def press(self, request: HttpRequest, row_id: UUID, button: str) -> HttpResponse:
+        """Do what the button says, and go back to the row."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        row = self.get_object(request, str(row_id))
+        wanted = next((each for each in self.buttons() if each.name == button), None)
+        if row is None or wanted is None or not self.may_press(request):
+            raise Http404
+        self.act(request, row, wanted)
+        address = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=(row_id,))
+        return redirect(address)
+
+    def act(self, request: HttpRequest, row: Row, button: Button[Row]) -> None:
+        """Press a button for one row and tell how it went."""
+        try:
+            told = button.press(row, actor(request))
+        except KalciferError as refusal:
+            messages.error(request, f"{row}: {refusal.detail}")
+            return
+        self.log_change(request, row, button.label)
+        messages.success(request, told)
+
+
+def actor(request: HttpRequest) -> str:
+    """Name who did it, for records."""
+    return f"user:{request.user.get_username()}"
+
+
+def pretty(value: Any) -> SafeString:
+    """Show JSON as a person reads it."""
+    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,108 @@
+"""Versions in the admin: drafts are edited as JSON, published ones are looked at."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from flows import publishing, versions
+from flows.admin import graphs
+from flows.admin.pages import Button, WithButtons, pretty
+from flows.graph.model import read
+from flows.models import FlowVersion
+from flows.models.version import VersionStatus
+from tenants.admin_pages import Form
+
+
+def _publish(version: FlowVersion, by: str) -> str:
+    publishing.publish(version, by=by)
+    return f"Version {version.number} is published."
+
+
+PUBLISH = Button("publish", "Publish", _publish, lambda version: version.status != VersionStatus.PUBLISHED)
+
+
+class FlowVersionForm(Form[FlowVersion]):
+    """A draft's graph as JSON."""
+
+    class Meta:
+        model = FlowVersion
+        fields = ("flow", "graph", "changelog")
+
+    def clean_graph(self) -> Any:
+        """Refuse what is no graph at all; an incomplete one is kept."""
+        graph, problems = read(raw := self.cleaned_data["graph"])
+        if graph is None:
+            raise forms.ValidationError([problem.detail for problem in problems])
+        return raw
+
+
+@admin.register(FlowVersion)
+class FlowVersionAdmin(WithButtons[FlowVersion]):
+    """Versions: their graphs, what is wrong with them, and publishing them."""
+
+    form = FlowVersionForm
+    list_display = ("flow", "number", "status", "published_at", "published_by", "created_at")
+    list_display_links = ("number",)
+    list_filter = ("status", "tenant")
+    list_select_related = ("flow",)
+    ids = ("id", "flow_id")
+    autocomplete_fields = ("flow",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FlowVersion]:
+        """Leave the graphs out of the list."""
+        rows = super().get_queryset(request).select_related("flow", "tenant")
+        return rows if request.resolver_match and "object_id" in request.resolver_match.kwargs else rows.defer("graph")
+
+    def get_fields(self, request: HttpRequest, obj: FlowVersion | None = None) -> Any:
+        """Show a draft's JSON to edit, and of others the graph to read."""
+        if obj is None:
+            return "flow", "graph", "changelog"
+        about = ("flow", "number", "status", "published_at", "published_by", "strategy", "id")
+        text = "graph" if self.has_change_permission(request, obj) else "graph_text"
+        return (*about, "changelog", "problems", "nodes", text)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: FlowVersion | None = None) -> Any:
+        """Only graph and changelog are ever edited."""
+        if obj is None:
+            return ()
+        return tuple(name for name in self.get_fields(request, obj) if name not in {"graph", "changelog"})
+
+    def has_change_permission(self, request: HttpRequest, obj: FlowVersion | None = None) -> bool:
+        """Leave what was published as it is."""
+        return super().has_change_permission(request, obj) and (obj is None or obj.status == VersionStatus.DRAFT)
+
+    def has_delete_permission(self, request: HttpRequest, obj: FlowVersion | None = None) -> bool:
+        """Versions go with their flow."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: FlowVersion, form: Any, change: Any) -> None:
+        """Write drafts by the verbs, which give numbers and refuse what was published meanwhile."""
+        given = {name: form.cleaned_data[name] for name in ("graph", "changelog")}
+        if change:
+            versions.update_draft(obj, **given)
+        else:
+            made = versions.create_draft(form.cleaned_data["flow"], **given)
+            obj.__dict__.update(made.__dict__)
+
+    def buttons(self) -> tuple[Button[FlowVersion], ...]:
+        """Give the verbs of a version."""
+        return (PUBLISH,)
+
+    @admin.display(description="problems")
+    def problems(self, version: FlowVersion) -> SafeString:
+        """Check the graph as publishing would."""
+        return graphs.problems(publishing.validate(version.graph, version.tenant))
+
+    @admin.display(description="nodes")
+    def nodes(self, version: FlowVersion) -> SafeString:
+        """List the nodes and where they lead."""
+        return graphs.nodes(version.graph)
+
+    @admin.display(description="graph")
+    def graph_text(self, version: FlowVersion) -> SafeString:
+        """Show the graph as JSON."""
+        return pretty(version.graph)
