@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine import clock
+from engine import checks, clock, http_caller, ports
 from engine.nodes import registry
 from engine.nodes.errors import InvalidConfig, UnknownNodeType
+from engine.vault_lookup import VaultLookup
 from flows import clock as flows_clock
 from flows import publishing
 from flows.graph.model import Graph
@@ -25,6 +26,8 @@ def connect() -> None:
     flows_clock.use(clock.now)
     publishing.register_categories(category_of)
     publishing.register_trigger_reader(triggers_of)
+    publishing.register_check(checks.graph_nodes_are_valid)
+    ports.bind(http=http_caller.configured(), secrets=VaultLookup())
 
 
 def category_of(node_type: str) -> str | None:

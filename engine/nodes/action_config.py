@@ -11,7 +11,7 @@ from engine.nodes.save_as import SaveAs
 
 
 class Retry(NodeConfig):
-    """When an attempt is followed by another."""
+    """How attempts follow each other."""
 
     attempts: int = Field(5, ge=1, le=100, description="How often it is tried, the first time included.")
     backoff: Duration = Field(
