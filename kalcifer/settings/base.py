@@ -146,6 +146,7 @@ globals().update(celery.settings(REDIS_URL, prefix=KALCIFER_REDIS_PREFIX))
 # --- Engine and processes ---------------------------------------------------------------------------------------------
 KALCIFER_CLOCK_SPEED = number("KALCIFER_CLOCK_SPEED", 1) if text("KALCIFER_CLOCK_SPEED") else None
 KALCIFER_ACTIVITY_THREADS = integer("KALCIFER_ACTIVITY_THREADS", 32)
+KALCIFER_ALLOW_PRIVATE_ADDRESSES = words("KALCIFER_ALLOW_PRIVATE_ADDRESSES")  # networks, hosts or *
 PORT = integer("PORT", 4500)
 KALCIFER_ALIVE_FILE = text("KALCIFER_ALIVE_FILE")
 KALCIFER_LOG_LEVEL = text("KALCIFER_LOG_LEVEL", "INFO")
