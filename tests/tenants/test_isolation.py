@@ -18,7 +18,7 @@ WITHOUT_KEY = {
     "docs": "pages of the contract",
     "redoc": "pages of the contract",
     "health": "asked by load balancers",
-    "health-ready": "asked by load balancers",
+    "ready": "asked by load balancers",
     "metrics": "a key of its own, or loopback",
     "webhook": "signed by its sender",
     "unsubscribe": "a signed token",
