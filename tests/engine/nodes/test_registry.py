@@ -157,3 +157,9 @@ def test_a_config_without_keys_is_one():
 
     registry.register(Plain)
     assert isinstance(registry.parse_config("plain", None), NodeConfig)
+
+
+def test_the_reference_names_every_type():
+    reference = (Path(__file__).parents[3] / "docs" / "reference" / "nodes.md").read_text()
+    built_in = [node.type for node in registry.all() if type(node).__module__.startswith("engine.nodes.")]
+    assert [name for name in built_in if f"| `{name}` |" not in reference] == []
