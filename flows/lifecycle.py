@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
-from flows import clock, publishing, versions
+from flows import clock, locks, publishing, versions
 from flows.errors import FlowArchived, FlowNotDraft, IllegalTransition, NoVersion
 from flows.models import Flow, FlowTrigger
 from flows.models.flow import FlowStatus
@@ -135,9 +135,8 @@ def delete(flow: Flow) -> None:
 
 @contextmanager
 def _locked(flow: Flow) -> Iterator[None]:
-    # The caller's copy may be old: what is stored is read again under the lock, and decides.
     with transaction.atomic():
-        flow.refresh_from_db(from_queryset=Flow.objects.select_for_update(no_key=True))
+        locks.hold(flow)
         yield
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
-from flows import clock
+from flows import clock, locks
 from flows.errors import FlowArchived, InvalidGraph, InvalidStrategy, VersionPublished
 from flows.graph import rules
 from flows.graph.model import Graph, parse, read
@@ -120,11 +120,10 @@ def publish(version: FlowVersion, *, by: str = "", rollout: Rollout | None = Non
     rollout = rollout or Rollout()
     strategy = _strategy(rollout)
     with transaction.atomic():
-        flow = Flow.objects.select_for_update(no_key=True).get(pk=version.flow_id)
+        flow = locks.hold(Flow(pk=version.flow_id))
         if flow.status == FlowStatus.ARCHIVED:
             raise FlowArchived
-        version.refresh_from_db(from_queryset=FlowVersion.objects.select_for_update(no_key=True))
-        if version.status == VersionStatus.PUBLISHED:
+        if locks.hold(version).status == VersionStatus.PUBLISHED:
             raise VersionPublished
         _refuse_invalid(version)
         previous = flow.versions.filter(status=VersionStatus.PUBLISHED).first()

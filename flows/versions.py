@@ -5,6 +5,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Max
 
+from flows import locks
 from flows.errors import FlowArchived, InvalidGraph, VersionPublished
 from flows.graph.model import read
 from flows.models import Flow, FlowVersion
@@ -17,12 +18,11 @@ def create_draft(flow: Flow, graph: Any, *, changelog: str = "") -> FlowVersion:
     _refuse_what_is_no_graph(graph)
     with transaction.atomic():
         # Numbers are handed out under the flow's lock, so that none is given twice.
-        locked = Flow.objects.select_for_update(no_key=True).get(pk=flow.pk)
-        if locked.status == FlowStatus.ARCHIVED:
+        if locks.hold(flow).status == FlowStatus.ARCHIVED:
             raise FlowArchived
         last = flow.versions.aggregate(last=Max("number"))["last"] or 0
         return FlowVersion.objects.create(
-            tenant_id=locked.tenant_id, flow=flow, number=last + 1, graph=graph, changelog=changelog
+            tenant_id=flow.tenant_id, flow=flow, number=last + 1, graph=graph, changelog=changelog
         )
 
 
@@ -31,8 +31,7 @@ def update_draft(version: FlowVersion, **changes: Any) -> FlowVersion:
     if "graph" in changes:
         _refuse_what_is_no_graph(changes["graph"])
     with transaction.atomic():
-        version.refresh_from_db(from_queryset=FlowVersion.objects.select_for_update(no_key=True))
-        if version.status != VersionStatus.DRAFT:
+        if locks.hold(version).status != VersionStatus.DRAFT:
             raise VersionPublished
         for field in ("graph", "changelog"):
             setattr(version, field, changes.get(field, getattr(version, field)))

@@ -8,6 +8,7 @@ from django.db import transaction
 from flows import errors, lifecycle, publishing, versions
 from flows.lifecycle import Overdue
 from flows.models import Flow, FlowTrigger, FlowVersion
+from tenants.errors import NotFound
 from tests.flows.conftest import NOON
 from tests.flows.graphs import line
 
@@ -209,3 +210,17 @@ def test_a_pause_and_an_archive_at_once_leave_one_answer(in_parallel, flow):
     )
 
     assert Flow.objects.get().status == "archived"
+
+
+@pytest.mark.parametrize(
+    "act", [lifecycle.activate, lifecycle.delete, lambda flow: versions.create_draft(flow, line())]
+)
+def test_a_flow_that_was_deleted_meanwhile_is_not_found(flow, act):
+    stale = Flow.objects.get()
+    version = flow.versions.get()
+    lifecycle.delete(flow)
+
+    with pytest.raises(NotFound):
+        act(stale)
+    with pytest.raises(NotFound):
+        publishing.publish(version)

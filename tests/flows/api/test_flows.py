@@ -242,8 +242,8 @@ def test_a_copy_has_the_newest_graph(api, flow):
 
 CALLS = [
     ("get", ""), ("put", ""), ("patch", ""), ("delete", ""), ("post", "/activate"), ("post", "/pause"),
-    ("post", "/resume"), ("post", "/archive"), ("post", "/duplicate"), ("get", "/versions"), ("post", "/versions"), ("get", "/versions/1"),
-    ("patch", "/versions/1"), ("post", "/versions/1/validate"), ("post", "/versions/1/publish"),
+    ("post", "/resume"), ("post", "/archive"), ("post", "/duplicate"), ("get", "/versions"), ("post", "/versions"),
+    ("get", "/versions/1"), ("patch", "/versions/1"), ("post", "/versions/1/validate"), ("post", "/versions/1/publish"),
     ("get", "/versions/1/diff/1"), ("get", "/instances"),
 ]  # fmt: skip
 
