@@ -33,9 +33,11 @@ MARKETING = {
 
 
 @pytest.fixture(autouse=True)
-def now(monkeypatch) -> None:
-    """It is noon."""
+def alone(monkeypatch) -> Iterator[None]:
+    """It is noon, and nobody is there to be asked."""
     monkeypatch.setattr(clock, "now", lambda: datetime(2026, 6, 17, 12, tzinfo=UTC))
+    with ports.binding(secrets=ports.Nobody(), segments=ports.Nobody()):
+        yield
 
 
 @pytest.fixture
