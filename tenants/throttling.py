@@ -42,6 +42,11 @@ def parse_limits(text: str) -> dict[str, int]:
     return limits
 
 
+def configured() -> str:
+    """The setting as it stands."""
+    return str(getattr(settings, "KALCIFER_RATE_LIMITS", ""))
+
+
 @lru_cache(maxsize=8)
 def _parsed(text: str) -> Mapping[str, int]:
     return parse_limits(text)
@@ -49,7 +54,7 @@ def _parsed(text: str) -> Mapping[str, int]:
 
 def limit_of(route: str) -> tuple[str, int]:
     """The window that a route counts in, and its limit: its own when it has one, else the default's."""
-    limits = _parsed(getattr(settings, "KALCIFER_RATE_LIMITS", ""))
+    limits = _parsed(configured())
     return (route, limits[route]) if route in limits else ("default", limits["default"])
 
 

@@ -157,6 +157,10 @@ class ApiView(APIView):
         sent = {**self.body_object(), **add} if add else self.request.data
         return inputs.parse(serializer_class, sent, prefix=prefix)
 
+    def raw_body(self) -> bytes:
+        """The body as it came, to the byte: what signatures are made over."""
+        return bodies.read(self.request._request, self.max_body)  # noqa: SLF001
+
     def body_object(self) -> dict[str, Any]:
         """The body as it came, for views that check it by hand; `Invalid` when it is not an object."""
         if not isinstance(self.request.data, dict):
@@ -195,7 +199,6 @@ class TenantView(ApiView):
     def _post_once(self, request: TenantRequest, *args: Any, **kwargs: Any) -> Response:
         # Answered from the stored bytes also the first time, so that both answers are the same to the byte.
         key = idempotency.check_key(request.META["HTTP_IDEMPOTENCY_KEY"])
-        whole = bodies.read(request._request, self.max_body)  # noqa: SLF001
         given: list[Response] = []
 
         def act() -> idempotency.Answer:
@@ -203,7 +206,7 @@ class TenantView(ApiView):
             body = JSONRenderer().render(given[0].data)
             return idempotency.Answer(given[0].status_code, body)
 
-        of = idempotency.fingerprint("POST", request.get_full_path(), whole)
+        of = idempotency.fingerprint("POST", request.get_full_path(), self.raw_body())
         answer = idempotency.once(request.tenant.pk, key, of=of, act=act)
         if not answer.replayed:
             return given[0]

@@ -5,6 +5,7 @@ else 200; one row of the page when the view is `paginated`. `@extend_schema(requ
 otherwise.
 """
 
+from copy import deepcopy
 from typing import Any, Final
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -19,6 +20,7 @@ PROBLEM: Final = {
         "code": {"type": "string", "description": "Stable; listed in docs/reference/errors.md."},
         "detail": {"type": "string", "description": "What is wrong and what to do."},
         "attr": {"type": "string", "nullable": True, "description": "The path of the field to blame."},
+        "node_id": {"type": "string", "nullable": True, "description": "The node to blame, where a graph is refused."},
     },
 }
 ERRORS: Final = {
@@ -27,6 +29,8 @@ ERRORS: Final = {
     "properties": {
         "type": {"type": "string", "enum": ["validation_error", "client_error", "server_error"]},
         "errors": {"type": "array", "minItems": 1, "items": PROBLEM},
+        "request_id": {"type": "string", "description": "Finds a server error in the log."},
+        "instance_id": {"type": "string", "format": "uuid", "description": "The instance that is in the way."},
     },
 }
 REFUSALS: Final = {
@@ -113,7 +117,8 @@ class KalciferSchema(AutoSchema):
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         found = super()._get_response_bodies(direction)
-        component = ResolvedComponent("Errors", ResolvedComponent.SCHEMA, ERRORS, "Errors")  # type: ignore[no-untyped-call]
+        # A copy: drf-spectacular moves enumerations out of what it is given.
+        component = ResolvedComponent("Errors", ResolvedComponent.SCHEMA, deepcopy(ERRORS), "Errors")  # type: ignore[no-untyped-call]
         self.registry.register_on_missing(component)
         content = {"application/json": {"schema": component.ref}}
         for status, description in self._refusals().items():
