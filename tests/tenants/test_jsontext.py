@@ -103,7 +103,7 @@ def test_no_bytes_raise_anything_else(raw: bytes) -> None:
         jsontext.loads(raw)
 
 
-def test_thousand_events_cost_milliseconds() -> None:
+def test_checks_of_a_thousand_events_cost_little() -> None:
     data = {"amount": 12.5, "items": [{"sku": "a", "n": 1}, {"sku": "b", "n": 2}], "text": "x" * 80, "ok": True}
     events = [
         {"participant_id": f"user-{n}", "event_type": "order.placed", "event_id": f"{n:036}", "data": data}
@@ -111,9 +111,11 @@ def test_thousand_events_cost_milliseconds() -> None:
     ]
     raw = orjson.dumps({"events": events})
     assert len(raw) > 250_000
-    costs = []
+    plain, checked = [], []
     for _ in range(15):
-        started = time.thread_time()
-        jsontext.loads(raw)
-        costs.append(time.thread_time() - started)
-    assert min(costs) < 0.006, f"{min(costs) * 1000:.1f} ms"
+        for costs, read in ((plain, orjson.loads), (checked, jsontext.loads)):
+            started = time.thread_time()
+            read(raw)
+            costs.append(time.thread_time() - started)
+    # A ratio, not milliseconds: the machine that runs this may be busy. 2 ms against 0.8 ms on an idle one.
+    assert min(checked) < 6 * min(plain), f"{min(checked) * 1000:.1f} ms, plain {min(plain) * 1000:.1f} ms"

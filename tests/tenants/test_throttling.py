@@ -135,4 +135,5 @@ def test_cost_of_a_request() -> None:
             served += 1
         except RateLimited:
             continue
+    # 2 microseconds on an idle machine, waiting for the next second included in this much wider bound.
     assert (time.thread_time() - started) / served < 0.001
