@@ -181,7 +181,7 @@ class TenantView(ApiView):
         """Key, method, role, rate, in this order."""
         principal = request.user
         if not isinstance(principal, Principal):
-            raise NotAuthenticated
+            raise NotAuthenticated("Send an API key as 'Authorization: Bearer <key>'.")
         request.principal, request.tenant = principal, principal.tenant
         self.check_method(request)
         needed = self.read_role if request.method in SAFE else self.write_role
