@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import User
 from django.urls import get_resolver
 from django.urls.resolvers import URLPattern, URLResolver
@@ -10,7 +11,8 @@ from rest_framework.test import APIClient
 
 from tenants.api.base import TenantView
 from tenants.api.routing import OptionalSlash
-from tenants.models import Secret, Tenant
+from tenants.managers import TenantScopedQuerySet
+from tenants.models import ApiKey, RateWindow, Secret, Tenant
 
 # Views below /api/v1/ that answer without a key, and why.
 WITHOUT_KEY = {
@@ -110,3 +112,13 @@ def test_malformed_and_unknown_ids_are_not_there(api: APIClient, key: str) -> No
 def test_session_of_an_operator_is_no_key(client: APIClient) -> None:
     client.force_login(User.objects.create_superuser("root"))
     assert client.get("/api/v1/secrets").status_code == 401
+
+
+def test_every_model_of_a_tenant_can_be_narrowed_to_it() -> None:
+    owned = [
+        model
+        for model in apps.get_models()
+        if model is not RateWindow and any(field.attname == "tenant_id" for field in model._meta.concrete_fields)
+    ]
+    assert ApiKey in owned
+    assert [model for model in owned if not isinstance(model._default_manager.all(), TenantScopedQuerySet)] == []
