@@ -125,9 +125,10 @@ def _serve(layout: Layout, owner: account.Account) -> None:
     raise errors.ServersUnavailable(f"PostgreSQL did not start in {layout.cluster}:\n{server_process.tail(log)}")
 
 
-# Called only when no live server has the directory: the pid file is a dead one's, its number somebody else's by now.
+# Called only when no live server has the directory: these files are a dead one's, their number somebody else's by now.
 def _server_command(layout: Layout, owner: account.Account) -> list[str]:
-    (layout.cluster / "postmaster.pid").unlink(missing_ok=True)
+    for left in (layout.cluster / "postmaster.pid", *layout.sockets.glob(".s.PGSQL.*")):
+        left.unlink(missing_ok=True)
     options = settings_of(psutil.virtual_memory().total) | {"unix_socket_directories": str(layout.sockets)}
     words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     reach = (layout.cluster, layout.sockets, _binary("postgres").parent)

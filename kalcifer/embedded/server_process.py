@@ -18,6 +18,8 @@ def find(pid_file: Path, folder: Path) -> psutil.Process | None:
     A number alone says nothing: after a restart of the container some other process may have it, and a killed server
     may stay as a zombie.
     """
+    for child in _launched:
+        child.poll()
     try:
         process = psutil.Process(int(pid_file.read_text().split()[0]))
         if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == folder:

@@ -31,7 +31,7 @@ class Child:
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._born = 0.0
-        self._pause = FIRST_PAUSE
+        self.pause = FIRST_PAUSE
         self._next_birth = 0.0
 
     @property
@@ -98,9 +98,9 @@ class Child:
     def _plan_restart(self, now: float) -> None:
         assert self._process is not None
         lived = now - self._born
-        self._pause = FIRST_PAUSE if lived > HEALTHY_AFTER else min(self._pause * 2, LONGEST_PAUSE)
-        self._next_birth = now + self._pause
-        logger.warning("process.died", role=self.role, code=self._process.returncode, restart_in_s=self._pause)
+        self.pause = FIRST_PAUSE if lived > HEALTHY_AFTER else min(self.pause * 2, LONGEST_PAUSE)
+        self._next_birth = now + self.pause
+        logger.warning("process.died", role=self.role, code=self._process.returncode, restart_in_s=self.pause)
         self._process = None
 
     def _last_sign(self) -> float:

@@ -1,6 +1,7 @@
 """Other processes in tests: started in the repository, ended by their id, waited for by facts."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -23,10 +24,15 @@ def environment(**settings: str) -> dict[str, str]:
     return plain | {"PYTHONPATH": str(ROOT)} | settings
 
 
+def python(*words: str, env: dict[str, str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    """Run the interpreter to its end."""
+    command = [sys.executable, *words]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout, check=False)
+
+
 def manage(*words: str, env: dict[str, str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
     """Run a management command to its end."""
-    command = [sys.executable, "manage.py", *words]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout, check=False)
+    return python("manage.py", *words, env=env, timeout=timeout)
 
 
 @contextmanager
@@ -53,3 +59,12 @@ def wait_for(fact: Callable[[], T], *, seconds: float = 10, what: str = "it to h
             raise AssertionError(f"waited {seconds} s for {what}")
         pause.wait(0.02)
     return found
+
+
+@contextmanager
+def listening(port: int) -> Iterator[None]:
+    """Somebody else who has the port."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        yield

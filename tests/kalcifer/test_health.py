@@ -1,0 +1,66 @@
+"""The health checks ask for no key and say what is wrong."""
+
+import pytest
+from django.db import connection
+from django.db.models.functions import Now
+
+from kalcifer import __version__
+from kalcifer.models import Heartbeat
+from kalcifer.settings.celery import QUEUES
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def alive(settings):
+    """Every queue has a worker, and beat runs."""
+    for number, serves in enumerate([*QUEUES, "beat"]):
+        Heartbeat.objects.create(name=f"{serves}@host:{number}", serves=serves, at=Now())
+
+
+def test_the_process_answers_without_a_key(client):
+    answer = client.get("/api/v1/health")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "version": __version__})
+
+
+def test_with_everything_running_it_is_ready(client, alive):
+    answer = client.get("/api/v1/health/ready")
+
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "ok"
+    assert {name: check["ok"] for name, check in answer.json()["checks"].items()} == {
+        "database": True,
+        "broker": True,
+        "workers": True,
+        "beat": True,
+    }
+
+
+def test_a_lost_broker_only_degrades(client, alive, settings):
+    settings.REDIS_URL = "unix:///nowhere.sock"
+
+    answer = client.get("/api/v1/health/ready")
+
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "degraded"
+    assert "sweeper" in answer.json()["checks"]["broker"]["detail"]
+
+
+def test_a_queue_without_a_worker_is_named(client, alive):
+    Heartbeat.objects.filter(serves="activities").delete()
+
+    answer = client.get("/api/v1/health/ready")
+
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["workers"] == {
+        "ok": False,
+        "detail": "No worker has shown life lately for: activities.",
+    }
+
+
+def test_an_old_heartbeat_is_no_sign_of_life(client, alive):
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE kalcifer_heartbeats SET at = at - interval '1 minute'")
+
+    assert client.get("/api/v1/health/ready").status_code == 503
