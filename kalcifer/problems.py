@@ -15,6 +15,7 @@ from drf_standardized_errors import handler as standardized
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from engine import errors as engine_errors
 from flows import errors as flow_errors
 from tenants import errors as tenant_errors
 from tenants.api.inputs import flatten
@@ -37,6 +38,19 @@ STATUS_FOR: Final[dict[type[KalciferError], int]] = {
     flow_errors.FlowError: 409,
     flow_errors.InvalidGraph: 400,
     flow_errors.InvalidStrategy: 400,
+    engine_errors.UnknownFlow: 404,
+    engine_errors.UnknownInstance: 404,
+    engine_errors.UnknownActivity: 404,
+    engine_errors.UnknownSchedule: 404,
+    engine_errors.UnknownJob: 404,
+    engine_errors.EntryRefused: 409,
+    engine_errors.AmbiguousEntryNode: 400,
+    engine_errors.UnknownEntryNode: 400,
+    engine_errors.MissingCorrelationKey: 400,
+    engine_errors.InvalidEvent: 400,
+    engine_errors.InvalidSchedule: 400,
+    engine_errors.InvalidSignature: 401,
+    engine_errors.NothingChosen: 400,
 }
 
 # SQLSTATE classes and states that say "not now": connection, resources, operator's intervention, system; then

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 DAC_OVERRIDE, DAC_READ_SEARCH = 1, 2
-PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 8, 47, 2
+PR_SET_SECUREBITS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 28, 47, 2
+# Rights are kept when the user changes, and access(2), by which PostgreSQL looks at its own files, honours them.
+NO_SETUID_FIXUP = 1 << 2
 CAPABILITY_VERSION_3 = 0x20080522
 
 
@@ -24,7 +26,7 @@ def become(uid: int, gid: int, right: int | None) -> None:
     """Turn this process into another user for good."""
     libc = ctypes.CDLL(None, use_errno=True)
     if right is not None:
-        _call(libc.prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        _call(libc.prctl, PR_SET_SECUREBITS, NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
