@@ -1,12 +1,16 @@
 """Fixtures of every test: servers of the suite's own, a database and a Redis prefix per worker."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
+from kalcifer.supervisor import Options, Supervisor
 from tests.support import flushing, processes, servers
 
 
@@ -26,6 +30,27 @@ def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBl
     with django_db_blocker.unblock():
         connection.close()
         servers.drop_database()
+
+
+@pytest.fixture
+def real_workers(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..., Supervisor]]:
+    """Starts real processes on this test's database: `real_workers("advance", "activities", workers=2)`."""
+    with ExitStack() as running:
+
+        def start(*roles: str, environment: dict[str, str] | None = None, **options: Any) -> Supervisor:
+            settings_module = {"DJANGO_SETTINGS_MODULE": "kalcifer.settings", "KALCIFER_LOG_LEVEL": "INFO"}
+            plan = Options(
+                roles=roles or ("advance", "activities", "background"),
+                database_url=servers.database_url(),
+                environment=settings_module | (environment or {}),
+                logs=tmp_path,
+                **{"workers": 1, "web_workers": 1} | options,
+            )
+            supervisor = running.enter_context(Supervisor(plan))
+            assert supervisor.wait_ready(60), processes.logs_in(tmp_path)
+            return supervisor
+
+        yield start
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Starts every role, keeps it running, and stops all of it."""
 
-import contextlib
 import os
 import threading
 import time
@@ -72,12 +71,16 @@ class Supervisor:
         return False
 
     def kill(self, *chosen: str, signal: Signals = SIGKILL) -> list[int]:
-        """Send a signal to the processes of these roles; they are started again as any other that dies."""
-        hit = [(role, pid) for role, pid in self.processes.items() if role in chosen]
-        for _, pid in hit:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal)
-        return [pid for _, pid in hit]
+        """Send a signal to the processes of these roles; they are started again as any other that dies.
+
+        After SIGKILL they are dead when this returns, so that `wait_ready` then speaks of the next ones.
+        """
+        hit = {role: pid for role, pid in self.processes.items() if role in chosen}
+        for role in hit:
+            self._children[role].signal(signal)
+        for role in hit if signal == SIGKILL else ():
+            self._children[role].wait(5)
+        return list(hit.values())
 
     def stop(self) -> None:
         """Stop every process; the bundled servers stop with their last user."""
@@ -146,6 +149,7 @@ class Supervisor:
             "KALCIFER_ALIVE_FILE": str(self._layout.alive / f"{os.getpid()}-{role}"),
             "DATABASE_URL": self.options.database_url or settings.DATABASE_URL or self._layout.database_url,
             "REDIS_URL": settings.REDIS_URL,
+            "KALCIFER_REDIS_PREFIX": settings.KALCIFER_REDIS_PREFIX,
             "REMAP_SIGTERM": "SIGQUIT",
         }
         return os.environ | own | dict(self.options.environment)

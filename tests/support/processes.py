@@ -68,3 +68,8 @@ def listening(port: int) -> Iterator[None]:
         other.bind(("127.0.0.1", port))
         other.listen()
         yield
+
+
+def logs_in(folder: Path) -> str:
+    """What the processes of a test wrote, for its failure's message."""
+    return "\n".join(f"--- {log.name}\n{log.read_text()[-2000:]}" for log in sorted(folder.glob("*.log")))
