@@ -80,9 +80,11 @@ def moment_of(value: Any) -> datetime | None:
         return None
 
 
-def participant_problem(value: Any, attr: str = "participant_id") -> Problem | None:
-    """Say what is wrong with a participant's id."""
-    return None if is_name(value) else Problem("invalid", _TEXT, attr)
+def name_problem(value: Any, attr: str) -> Problem:
+    """Say why a value is no name."""
+    if not isinstance(value, str):
+        return Problem("invalid", _TEXT, attr)
+    return Problem("max_length" if len(value) > MAX_LENGTH else "blank", _TEXT, attr)
 
 
 def _problems(raw: Any) -> Iterator[Problem]:
@@ -97,11 +99,11 @@ def _problems(raw: Any) -> Iterator[Problem]:
             yield Problem("required", _NEEDED, name)
     for name in (*REQUIRED, "event_id"):
         if name in raw and not is_name(raw[name]):
-            yield Problem("invalid", _TEXT, name)
+            yield name_problem(raw[name], name)
     if "data" in raw and not isinstance(raw["data"], dict):
-        yield Problem("invalid", _OBJECT, "data")
+        yield Problem("not_a_dict", _OBJECT, "data")
     if "occurred_at" in raw and moment_of(raw["occurred_at"]) is None:
-        yield Problem("invalid", _MOMENT, "occurred_at")
+        yield Problem("datetime", _MOMENT, "occurred_at")
 
 
 class _Missing:

@@ -28,7 +28,7 @@ STORE = """
                                 correlation_id, effects)
     SELECT n.id, %(tenant)s, n.event_id, n.participant_id, n.event_type, n.data, coalesce(n.occurred_at, %(now)s),
            n.as_sent, %(now)s, coalesce(n.source, 'api'), n.flow_id, coalesce(n.entry_node, ''), coalesce(n.depth, 0),
-           coalesce(n.correlation, ''), '[]'
+           coalesce(n.correlation, %(correlation)s), '[]'
       FROM jsonb_to_recordset(%(records)s::jsonb) AS n(
            id uuid, event_id text, participant_id text, event_type text, data jsonb, occurred_at timestamptz,
            as_sent timestamptz, source text, flow_id uuid, entry_node text, depth smallint, correlation text)
@@ -86,8 +86,12 @@ def publish_event(  # noqa: PLR0913  # one keyword for each thing that can be sa
     return received
 
 
-def receive(tenant_id: UUID | str, events: Sequence[Incoming]) -> list[Received]:
-    """Store a tenant's events in the caller's transaction, where there is one; give what became of each, in order."""
+def receive(tenant_id: UUID | str, events: Sequence[Incoming], *, correlation_id: str = "") -> list[Received]:
+    """
+    Store a tenant's events in the caller's transaction, where there is one; give what became of each, in order.
+
+    `correlation_id` is that of the events that have none of their own.
+    """
     if not events:
         return []
     now = clock.now()
@@ -96,7 +100,12 @@ def receive(tenant_id: UUID | str, events: Sequence[Incoming]) -> list[Received]
     received = [Received(record["event_id"]) for record in records]
     # Stable: of two with the same id in one batch, the first is stored.
     ordered = sorted(records, key=_by_event_id)
-    parameters = {"tenant": tenant_id, "now": now, "records": orjson.dumps(ordered).decode()}
+    parameters = {
+        "tenant": tenant_id,
+        "now": now,
+        "records": orjson.dumps(ordered).decode(),
+        "correlation": correlation_id,
+    }
     stored = execute(STORE, parameters).rowcount
     if stored < len(records):
         _mark_duplicates(records, received, parameters)
@@ -128,8 +137,10 @@ def _record(event: Incoming, latest: datetime) -> JSON:
         record["source"] = event.source
     if event.flow_id is not None:
         record["flow_id"], record["entry_node"] = event.flow_id, event.entry_node
-    if event.causation_depth or event.correlation_id:
-        record["depth"], record["correlation"] = event.causation_depth, event.correlation_id
+    if event.causation_depth:
+        record["depth"] = event.causation_depth
+    if event.correlation_id:
+        record["correlation"] = event.correlation_id
     return record
 
 

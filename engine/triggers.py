@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
 from django.db import transaction
+from django.db.models import QuerySet
 
 from engine import bells, clock, errors
 from engine.bells import Bell
@@ -122,13 +123,32 @@ def start_many(
     `entries` are participants' ids (a values_list queryset will do) or Entry values.
     """
     wanted = [each if isinstance(each, Entry) else Entry(str(each), context or {}) for each in entries]
+    whence = Whence(actor or source, correlation_id)
+    # Read anew: the caller's copy may be older than a pause.
+    return start_found(Flow.objects.filter(pk=flow.pk), wanted, entry_node=entry_node, whence=whence)
+
+
+@dataclass(frozen=True, slots=True)
+class Whence:
+    """Who or what asks for a start, for the record."""
+
+    actor: str
+    correlation_id: str = ""
+
+
+def start_found(
+    flows: QuerySet[Flow], wanted: Sequence[Entry], *, entry_node: str | None = None, whence: Whence
+) -> list[Verdict]:
+    """Start the one flow of a query for many participants; raise UnknownFlow where there is none."""
     with transaction.atomic():
-        # Read anew: the caller's copy may be older than a pause. Unlocked: an entry that races a pause may go either way.
-        flow = Flow.objects.get(pk=flow.pk)
+        # Unlocked: an entry that races a pause may go either way.
+        flow = flows.first()
+        if flow is None:
+            raise errors.UnknownFlow
         if flow.status != "active" or flow.active_version_id is None:
             return [Verdict(each, refusal=errors.FlowNotActive(f"The flow is {flow.status}; only an active flow takes entries.")) for each in wanted]
         compiled = program.of_version(str(flow.active_version_id))
-        run = _Run(flow, compiled, _entry_node(compiled, entry_node), clock.now(), {"actor": actor or source, "correlation_id": correlation_id})
+        run = _Run(flow, compiled, _entry_node(compiled, entry_node), clock.now(), asdict(whence))
         verdicts = run.enter(wanted)
         if any(each.refusal is None for each in verdicts):
             bells.ring_on_commit(Bell.ADVANCE)
