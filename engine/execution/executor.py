@@ -67,6 +67,10 @@ class Executor:
         self.burst.disarm(node_id)
         self.burst.record("wait_resolved", {"node": node_id, **wake})
 
+    def look(self, compiled: CompiledNode) -> Outcome:
+        """Ask a node what it would do now, and do nothing."""
+        return self._ask(compiled, None)
+
     # --- tokens ---
 
     def _run_token(self, node_id: str) -> None:

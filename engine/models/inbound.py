@@ -40,6 +40,9 @@ class InboundEvent(models.Model):
         constraints = (models.UniqueConstraint(fields=("tenant", "event_id"), name="inbound_event_once"),)
         indexes = (
             models.Index(fields=("tenant", "id"), condition=Q(routed_at__isnull=True), name="inbound_fetch_unrouted"),
+            models.Index(
+                fields=("tenant", "participant_id", "id"), condition=Q(routed_at__isnull=True), name="inbound_unrouted_by_whom"
+            ),
             models.Index(fields=("tenant", "participant_id", "event_type", "occurred_at"), name="inbound_lookback"),
         )
 

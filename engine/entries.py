@@ -1,0 +1,137 @@
+"""What an event starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from engine import triggers
+from engine.connections import execute
+from engine.errors import AlreadyInFlow, EngineError
+from engine.execution import batch, program, rows, write
+from engine.execution.executor import Executor
+from engine.execution.program import Program
+from engine.expressions import Scope
+from engine.nodes.outcomes import Waiting
+from engine.triggers import Entry
+from flows.models import Flow
+
+if TYPE_CHECKING:
+    from engine.event_router import Arrival
+
+JSON = dict[str, Any]
+
+SEGMENT_EVENTS = {"segment.entered": "entered", "segment.left": "left"}
+# An event that the engine itself caused, so many causes deep, starts nothing: flows that feed each other would never end.
+MAX_DEPTH = 10
+
+# The trigger nodes of active flows that listen for these keys.
+TRIGGERS = """
+    SELECT t.tenant_id, t.kind, t.key, t.flow_id, t.version_id, t.node_id, f.status
+      FROM flow_triggers t JOIN flows f ON f.id = t.flow_id
+      JOIN (SELECT DISTINCT * FROM unnest(%(tenants)s::uuid[], %(kinds)s::text[], %(keys)s::text[])) AS n(tenant_id, kind, key)
+        ON t.tenant_id = n.tenant_id AND t.kind = n.kind AND t.key = n.key
+     WHERE f.status IN ('active', 'paused')
+     ORDER BY t.flow_id, t.node_id
+"""
+
+
+def enter(wave: Sequence[Arrival], now: datetime, metadata: dict[str, str]) -> None:
+    """Start the flows whose entry matches an event; what is refused is noted on the event with its reason."""
+    groups: dict[tuple[str, str], list[Arrival]] = {}
+    for arrival, flow_id, node_id in _matches(wave, now):
+        groups.setdefault((flow_id, node_id), []).append(arrival)
+    flows = Flow.objects.in_bulk({flow_id for flow_id, _ in groups})
+    by_id = {str(key): flow for key, flow in flows.items()}
+    for (flow_id, node_id), arrivals in sorted(groups.items()):
+        _start(by_id[flow_id], node_id, arrivals, now, metadata)
+
+
+def _start(flow: Flow, node_id: str, arrivals: Sequence[Arrival], now: datetime, metadata: dict[str, str]) -> None:
+    wanted = [Entry(each.participant_id, each.data, entry_event=each.event_id) for each in arrivals]
+    try:
+        verdicts = triggers.start_many(flow, wanted, entry_node=node_id, actor="event", source="event")
+    except EngineError as refusal:
+        # The flow changed between the look and the start.
+        for arrival in arrivals:
+            arrival.effects.append(_refused(flow, refusal.code, node_id))
+        return
+    for arrival, verdict in zip(arrivals, verdicts, strict=True):
+        if verdict.refusal is None:
+            arrival.effects.append({"kind": "started", "flow_id": str(flow.pk), "instance_id": verdict.instance_id, "node_id": node_id})
+        elif not (isinstance(verdict.refusal, AlreadyInFlow) and verdict.instance_id and _restart(verdict.instance_id, arrival, now, metadata)):
+            effect = _refused(flow, verdict.refusal.code, node_id)
+            arrival.effects.append(effect | ({"instance_id": verdict.instance_id} if verdict.instance_id else {}))
+
+
+# An entry that finds a run under way may time its wait anew, with what the new entry says.
+def _restart(instance_id: str, arrival: Arrival, now: datetime, metadata: dict[str, str]) -> bool:
+    row = rows.lock([instance_id]).get(instance_id)
+    if row is None or row.status not in ("running", "waiting"):
+        return False
+    burst = batch.open_burst(row, now)
+    choice = burst.program.settings.on_duplicate_entry
+    waiting = [key for key, each in burst.state.tokens.items() if each["waiting_for"]]
+    if choice is None or not waiting:
+        return False
+    at = choice.if_at_node if choice.if_at_node in waiting else waiting[0]
+    does = choice.do if choice.if_at_node in (None, at) else choice.otherwise
+    if does != "restart_wait":
+        return False
+    burst.state.entry = arrival.data
+    compiled = burst.program.nodes[at]
+    wait = Executor(burst).look(compiled)
+    if not isinstance(wait, Waiting):
+        return False
+    until = wait.until.isoformat() if wait.until else None
+    burst.record("entry_replaced", {"node": at, "context": arrival.data, "until": until, "event_id": arrival.event_id})
+    burst.context_changed = True
+    burst.disarm(at)
+    burst.arm(at, until=wait.until, event_types=list(wait.event_types), filter_=wait.filter)
+    write.batch([burst], metadata=metadata)
+    arrival.effects.append({"kind": "wait_restarted", "flow_id": burst.state.flow_id, "instance_id": instance_id, "node_id": at})
+    return True
+
+
+def _matches(wave: Sequence[Arrival], now: datetime) -> Iterator[tuple[Arrival, str, str]]:
+    keyed: dict[tuple[str, str, str], list[Arrival]] = {}
+    for arrival in wave:
+        if arrival.flow_id is not None:
+            yield arrival, arrival.flow_id, arrival.entry_node
+        for kind, key in _keys(arrival):
+            keyed.setdefault((arrival.tenant_id, kind, key), []).append(arrival)
+    if not keyed:
+        return
+    tenants, kinds, names = (list(part) for part in zip(*keyed, strict=True))
+    found = execute(TRIGGERS, {"tenants": tenants, "kinds": kinds, "keys": names}).fetchall()
+    for tenant_id, kind, key, flow_id, version_id, node_id, status in found:
+        compiled = program.of_version(version_id)
+        for arrival in keyed[tenant_id, kind, key]:
+            code = "loop" if arrival.causation_depth > MAX_DEPTH else _refusal(compiled, node_id, arrival, now)
+            if code is None and status != "active":
+                code = "flow_not_active"
+            if code is None:
+                yield arrival, flow_id, node_id
+            elif code:
+                arrival.effects.append({"kind": "refused", "code": code, "flow_id": flow_id, "node_id": node_id})
+
+
+def _keys(arrival: Arrival) -> Iterator[tuple[str, str]]:
+    yield "event", arrival.event_type
+    if arrival.event_type in SEGMENT_EVENTS and isinstance(arrival.data.get("segment_id"), str):
+        yield "segment", arrival.data["segment_id"]
+
+
+# The reason code for which a trigger node does not start its flow; '' where it listens for something else; None where it does.
+def _refusal(compiled: Program, node_id: str, arrival: Arrival, now: datetime) -> str | None:
+    node = compiled.nodes[node_id]
+    if node.type == "segment_entry":
+        return None if SEGMENT_EVENTS.get(arrival.event_type) == node.config.on else ""
+    scope = Scope(entry=arrival.data, event=arrival.data, now=now)
+    refusal: str | None = node.node.refusal(node.config, scope, occurred_at=arrival.occurred_at, now=now)  # type: ignore[union-attr]  # an event_entry
+    return refusal
+
+
+def _refused(flow: Flow, code: str, node_id: str) -> JSON:
+    return {"kind": "refused", "code": code, "flow_id": str(flow.pk), "node_id": node_id}

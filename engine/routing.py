@@ -1,0 +1,158 @@
+"""What one wave of events does to the instances that listen, and to the flows that it starts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from engine import entries
+from engine.connections import execute
+from engine.execution import batch, rows, write
+from engine.execution.burst import Burst
+from engine.expressions import Scope, parse
+
+if TYPE_CHECKING:
+    from engine.event_router import Arrival
+
+JSON = dict[str, Any]
+logger = logging.getLogger(__name__)
+
+LIVE = ("running", "waiting", "paused")
+
+# Who listens for the events of a wave. One row per subscription and event.
+LISTENERS = """
+    SELECT n.place, s.id, s.kind, s.instance_id, s.node_id, s.filter, s.since, s.until
+      FROM unnest(%(tenants)s::uuid[], %(participants)s::text[], %(types)s::text[]) WITH ORDINALITY
+           AS n(tenant_id, participant_id, event_type, place)
+      JOIN event_subscriptions s
+        ON s.tenant_id = n.tenant_id AND s.participant_id = n.participant_id AND s.event_type = n.event_type
+"""
+FORGET = "DELETE FROM event_subscriptions WHERE id = ANY(%s)"
+
+
+def route_wave(wave: Sequence[Arrival], now: datetime, metadata: dict[str, str]) -> None:
+    """Resolve waits, then goals and exits, then start flows: for one event of each participant, whose locks are held."""
+    listeners = _listeners(wave)
+    found = rows.lock({each[3] for each in listeners})
+    bursts: dict[str, Burst] = {}
+    for row in found.values():
+        bursts[row.id] = batch.open_burst(row, now)
+    paused = {row.id for row in found.values() if row.paused}
+    spent: list[str] = []
+    order = {"wait": 0, "goal": 1, "exit": 2}
+    for place, sub_id, kind, instance_id, node_id, raw_filter, since, until in sorted(listeners, key=lambda each: (each[0], order[each[2]], each[1])):
+        if instance_id not in bursts:
+            continue
+        arrival, burst = wave[place - 1], bursts[instance_id]
+        listener = _Listener(kind, node_id, raw_filter, since, until, instance_id in paused)
+        if _guarded(listener, arrival, burst):
+            spent.append(sub_id)
+    write.batch([burst for burst in bursts.values() if burst.events], metadata=metadata)
+    if spent:
+        execute(FORGET, [spent])
+    entries.enter(wave, now, metadata)
+
+
+class _Listener:
+    """A subscription that an event has reached."""
+
+    __slots__ = ("is_paused", "kind", "node_id", "raw_filter", "since", "until")
+
+    def __init__(self, kind: str, node_id: str, raw_filter: str | None, since: datetime, until: datetime | None, is_paused: bool) -> None:  # noqa: PLR0913,FBT001 - one row's columns
+        self.kind, self.node_id, self.raw_filter = kind, node_id, raw_filter
+        self.since, self.until, self.is_paused = since, until, is_paused
+
+    def matches(self, arrival: Arrival, burst: Burst) -> bool:
+        """Whether the event's data pass the filter."""
+        if self.raw_filter is None:
+            return True
+        state = burst.state
+        scope = Scope(
+            entry=state.entry, event=arrival.data, accumulated=state.accumulated, outcomes=state.outcomes, now=burst.now,
+            run={"id": state.id, "flow": state.flow_id, "version": state.version, "entered_at": state.entered_at},
+            aliases=burst.program.aliases,
+        )  # fmt: skip
+        return parse(orjson.loads(self.raw_filter)).matches(scope)
+
+
+# A listener that raises is its own trouble: the event goes on to the others. Tells whether the subscription is used up.
+def _guarded(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:
+    try:
+        return _HEAR[listener.kind](listener, arrival, burst)
+    except Exception as error:
+        logger.exception("listener.raised", extra={"instance": burst.state.id, "node": listener.node_id})
+        effect = {"kind": "refused", "code": "error", "detail": str(error)[:500]}
+        arrival.effects.append({**effect, "instance_id": burst.state.id, "node_id": listener.node_id})
+        return False
+
+
+def _hear_wait(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:
+    token = burst.state.tokens.get(listener.node_id)
+    if token is None or token["status"] != "waiting" or burst.state.status not in LIVE:
+        return False
+    # What arrived before the wait began is the look-back's to judge, and it has.
+    if arrival.received_at < listener.since or not listener.matches(arrival, burst):
+        return False
+    effect = {"instance_id": burst.state.id, "flow_id": burst.state.flow_id, "node_id": listener.node_id}
+    if listener.until is not None and arrival.occurred_at > listener.until and not listener.is_paused:
+        arrival.effects.append({"kind": "refused", "code": "late_event", **effect})
+        return False
+    burst.disarm(listener.node_id)
+    burst.record("wait_resolved", {"node": listener.node_id, "by": "event", "event": as_json(arrival)})
+    arrival.effects.append({"kind": "wait_resolved", **effect})
+    return False
+
+
+def _hear_goal(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:
+    goal = burst.program.settings.goal
+    if goal is None or (listener.until is not None and arrival.occurred_at > listener.until):
+        return goal is None
+    if not listener.matches(arrival, burst):
+        return False
+    burst.record("goal_reached", {"name": goal.name, "node": None, "event": as_json(arrival)})
+    arrival.effects.append({"kind": "goal", "instance_id": burst.state.id, "flow_id": burst.state.flow_id, "name": goal.name})
+    if goal.exit_on_goal and burst.state.status in LIVE and not _resolved(arrival, burst):
+        _exit(arrival, burst, "goal")
+    return True
+
+
+def _hear_exit(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:
+    if burst.state.status in LIVE and listener.matches(arrival, burst) and not _resolved(arrival, burst):
+        _exit(arrival, burst, "exit_criteria")
+    return False
+
+
+_HEAR = {"wait": _hear_wait, "goal": _hear_goal, "exit": _hear_exit}
+
+
+# An event that resolves a wait of the run takes that branch and does not end the run.
+def _resolved(arrival: Arrival, burst: Burst) -> bool:
+    return any(each["kind"] == "wait_resolved" and each["instance_id"] == burst.state.id for each in arrival.effects)
+
+
+def _exit(arrival: Arrival, burst: Burst, reason: str) -> None:
+    burst.end("exited", {"reason": reason, "detail": f"{arrival.event_type} ({arrival.event_id})", "node": None})
+    arrival.effects.append({"kind": "exited", "code": reason, "instance_id": burst.state.id, "flow_id": burst.state.flow_id})
+
+
+def as_json(arrival: Arrival) -> JSON:
+    """Give an event as stored events carry it."""
+    return {
+        "event_id": arrival.event_id,
+        "event_type": arrival.event_type,
+        "data": arrival.data,
+        "occurred_at": arrival.occurred_at.isoformat(),
+    }
+
+
+def _listeners(wave: Iterable[Arrival]) -> list[tuple[Any, ...]]:
+    parameters = {
+        "tenants": [each.tenant_id for each in wave],
+        "participants": [each.participant_id for each in wave],
+        "types": [each.event_type for each in wave],
+    }
+    return execute(LISTENERS, parameters).fetchall()
