@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import sha256
+from io import BytesIO
 from typing import Any, Final
 
 import structlog
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
+from django.http.multipartparser import MultiPartParser
 from django.utils.timezone import now
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -101,13 +103,13 @@ class WebhookView(ApiView):
 
     # Signed is what came, so that only now anything is made of it. Senders are not always right about the type of JSON.
     def _content(self) -> Any:
-        http = self.request._request  # noqa: SLF001  # forms are read by Django
+        http = self.request._request  # noqa: SLF001
         kind = (http.content_type or "").lower()
         if kind == FORM:
-            sent = QueryDict(self.raw_body(), encoding="utf-8")
+            sent: QueryDict = QueryDict(self.raw_body(), encoding="utf-8")
         elif kind == MULTIPART:
-            http.encoding = "utf-8"
-            sent = http.POST
+            # Without handlers of uploads files are passed over.
+            sent, _ = MultiPartParser(http.META, BytesIO(self.raw_body()), [], "utf-8").parse()
         else:
             return jsontext.loads(self.raw_body() or b"{}")
         form = {name: values[0] if len(values) == 1 else values for name, values in sent.lists()}
