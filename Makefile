@@ -39,7 +39,7 @@ test: $(READY) ## every test, on real PostgreSQL and Redis with real Celery work
 
 .PHONY: test-fast
 test-fast: $(READY) ## the tests that need no database
-	$(BIN)/python -m pytest -q -m "not django_db and not processes" $(ARGS)
+	$(BIN)/python -m pytest -q -m "not database and not processes" $(ARGS)
 
 .PHONY: check
 check: $(READY) ## format, lint, types, import rules, migrations in step
