@@ -147,6 +147,7 @@ class _Tokens:
     def __init__(self, instance: FlowInstance) -> None:
         self.instance = instance
         self.now = clock.now()
+        self.is_paused = instance.status == Status.PAUSED or instance.flow.status == FlowStatus.PAUSED
         self.timers = {each.node_id: each for each in Timer.objects.filter(instance=instance)}
         waits = EventSubscription.objects.filter(instance=instance, kind=EventSubscription.Kind.WAIT)
         self.events: dict[str, list[str]] = {}
@@ -173,7 +174,7 @@ class _Tokens:
     def _wait(self, token: JSON) -> Cause:
         node, since = token["node_id"], _time(token["since"])
         timer, events = self.timers.get(node), self.events.get(node, [])
-        if timer is None and not events:
+        if not events and (timer is None or (timer.held and not self.is_paused)):
             return _stranded_cause(self.instance, node)
         until = timer.due_at if timer else None
         named = " or ".join(f"“{each}”" for each in events)

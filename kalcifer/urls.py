@@ -26,7 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 urlpatterns += [
     path("api/v1/", include(f"{app}.api.urls"))
-    for app in ("tenants", "flows", "engine")
+    for app in ("tenants", "engine", "flows")
     if find_spec(f"{app}.api.urls")
 ]
 
