@@ -24,6 +24,11 @@ class Account:
         if self.uid is not None and path.stat().st_uid != self.uid:
             os.chown(path, self.uid, self.gid if self.gid is not None else -1)
 
+    def trusts(self, path: Path) -> bool:
+        """Whether a directory belongs to nobody but the account or the user who typed the command."""
+        found = path.lstat()
+        return found.st_uid in {os.getuid(), self.uid} and not stat.S_ISLNK(found.st_mode) and not found.st_mode & 0o022
+
     def let_in(self, folder: Path) -> None:
         """Make this one directory traversable for the account; its parents stay as they are."""
         if self.uid is not None:

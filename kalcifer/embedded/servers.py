@@ -4,7 +4,7 @@ import atexit
 import os
 from pathlib import Path
 
-from kalcifer.embedded import errors, keeper, postgres, redis
+from kalcifer.embedded import account, errors, keeper, postgres, redis
 from kalcifer.embedded.layout import Layout
 from kalcifer.embedded.roster import Roster, exclusive
 
@@ -73,6 +73,9 @@ def _prepare(layout: Layout) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise errors.DataDirUnusable(f"The data directory {layout.root} cannot be used: {reason}.") from error
+    # A name in the shared temporary directory may have been taken by somebody else.
+    if not account.of_server().trusts(layout.sockets):
+        raise errors.DataDirUnusable(f"{layout.sockets}, where the sockets should be, belongs to another user.")
 
 
 # A forked child inherits the handler, but not the place among the users.
