@@ -16,7 +16,7 @@ from engine import bells, clock, routing
 from engine.bells import Bell
 from engine.conf import engine_settings
 from engine.connections import execute
-from engine.execution.loop import CULPABLE
+from engine.execution.batch import CULPABLE
 
 JSON = dict[str, Any]
 logger = logging.getLogger(__name__)

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db import DataError, IntegrityError, InternalError, ProgrammingError
+
 from engine import ports
-from engine.execution import claim, lookback, program
+from engine.execution import claim, lookback, program, write
 from engine.execution.burst import Burst
 from engine.execution.executor import Executor
 from engine.execution.rows import Row
@@ -17,6 +19,9 @@ from engine.nodes.base import Need
 
 JSON = dict[str, Any]
 logger = logging.getLogger(__name__)
+
+# Errors that a row's content can cause; the others are the connection's or a lock's, and the batch just runs again.
+CULPABLE = (DataError, IntegrityError, InternalError, ProgrammingError, TypeError, write.MovedElsewhere)
 
 
 def open_burst(row: Row, now: datetime) -> Burst:

@@ -35,6 +35,7 @@ class Executor:
         run = burst.state
         self.step = StepContext(
             now=burst.now,
+            tenant_id=run.tenant_id,
             instance_id=run.id,
             node_id="",
             participant_id=run.participant_id,
@@ -121,7 +122,7 @@ class Executor:
             case Waiting():
                 self._wait(compiled, outcome)
             case Failed():
-                self._fail(compiled, (outcome.code, outcome.reason))
+                self._fail(compiled, (outcome.code, outcome.reason), outcome.result)
             case _:
                 assert_never(outcome)
 
@@ -202,14 +203,14 @@ class Executor:
 
     def _take_activity(self, compiled: CompiledNode, wake: JSON) -> None:
         if "error" in wake:
-            self._fail(compiled, (wake["error"]["code"], wake["error"]["detail"]))
+            self._fail(compiled, (wake["error"]["code"], wake["error"]["detail"]), wake["error"].get("result"))
             return
         outcome = wake["outcome"]
         ends = Completed(ends=outcome["ends"], reason=outcome["reason"]) if outcome.get("ends") else None
         self._complete(compiled, outcome["branch"], outcome["result"], ends)
 
     # A node that cannot do its work: what follows is the author's choice, else the instance fails. The step row stays failed.
-    def _fail(self, compiled: CompiledNode, trouble: Trouble) -> None:
+    def _fail(self, compiled: CompiledNode, trouble: Trouble, result: JSON | None = None) -> None:
         burst, (code, detail) = self.burst, trouble
         error = {"code": code, "detail": detail[:2000]}
         n = burst.end_step(compiled.id, status="failed", error=error)
@@ -221,8 +222,7 @@ class Executor:
         if choice == "exit":
             burst.end("exited", {"reason": "error", "detail": detail[:2000], "node": compiled.id})
         elif choice in ("continue", "branch") and compiled.edges.get(branch):
-            result = {"status": "failed", "error": error}
-            self._go_on(compiled, branch, result, step=n)
+            self._go_on(compiled, branch, {"status": "failed", "error": error, **(result or {})}, step=n)
         else:
             burst.fail(code, detail, compiled.id)
 

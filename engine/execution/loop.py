@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from django.db import DataError, IntegrityError, InternalError, ProgrammingError, transaction
+from django.db import transaction
 
 from engine import bells, clock
 from engine.bells import Bell
@@ -17,8 +17,6 @@ from engine.execution.rows import Row
 
 logger = logging.getLogger(__name__)
 
-# Errors that a row's content can cause; the others are the connection's or a lock's, and the batch just runs again.
-CULPABLE = (DataError, IntegrityError, InternalError, ProgrammingError, write.MovedElsewhere)
 CONTENDED_S = 0.005
 
 
@@ -63,7 +61,7 @@ def run_batch(take: Callable[[], list[Row]], metadata: dict[str, str]) -> tuple[
             claim.withdraw_in_batch(claim_id)
             _ring_for(bursts)
         return len(taken), len(bursts)
-    except CULPABLE as error:
+    except batch.CULPABLE as error:
         claim.announcer.withdraw(claim_id)
         logger.warning("batch.undone", extra={"instances": len(taken), "error": repr(error)})
         return len(taken), _run_by_halves([row.id for row in taken], metadata, error)

@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 from typing import Any
 
+from engine.nodes.action_config import ActionConfig, Retry
 from engine.nodes.base import Node
+from engine.nodes.outcomes import Failed
 
-# Without a policy of the author's: six attempts over about a minute.
-DEFAULT = {"attempts": 6, "backoff_s": 1.0, "max_interval_s": 300.0, "non_retryable": []}
+JSON = dict[str, Any]
 
 
-def policy_of(node: Node, config: Any) -> dict[str, Any]:
+def policy_of(node: Node, config: Any) -> JSON:
     """
     Give the policy an activity is recorded with.
 
-    `explicit` says that the author chose an `on_failure`: it is obeyed when the attempts are used up; without one the activity is parked.
+    `explicit` says that the author chose an `on_failure`, which is obeyed when the attempts are used up; without one the activity is parked.
     """
-    retry = getattr(config, "retry", None)
-    chosen = retry.model_dump(mode="python", exclude_none=True) if retry is not None else {}
-    timeout = getattr(config, "timeout", None) or node.timeout
-    explicit = "on_failure" in getattr(config, "model_fields_set", ())
+    is_action = isinstance(config, ActionConfig)
+    retry = config.retry if is_action else Retry.model_validate({})
+    chosen = config.on_failure if is_action else None
     return {
-        "attempts": chosen.get("attempts", DEFAULT["attempts"]),
-        "backoff_s": _seconds(chosen.get("backoff", DEFAULT["backoff_s"])),
-        "max_interval_s": _seconds(chosen.get("max_interval", DEFAULT["max_interval_s"])),
-        "non_retryable": list(chosen.get("non_retryable", ())),
-        "timeout_s": _seconds(timeout),
+        "attempts": retry.attempts,
+        "backoff_s": retry.backoff.total_seconds(),
+        "max_interval_s": retry.max_interval.total_seconds(),
+        "non_retryable": list(retry.non_retryable),
+        "timeout_s": (config.timeout if is_action else node.timeout).total_seconds(),
         "on_unknown": getattr(node, "on_unknown", "retry"),
-        "explicit": explicit or node.on_failure != "fail",
+        "explicit": chosen is not None or node.on_failure != "fail",
     }
 
 
-def _seconds(value: Any) -> float:
-    return value.total_seconds() if isinstance(value, timedelta) else float(value)
+def verdict_on(failure: Failed, policy: JSON, attempt: int) -> str:
+    """Say what becomes of an activity whose attempt failed: `pending` for another one, `failed` or `parked` when there is none."""
+    if failure.unknown and policy["on_unknown"] == "park":
+        return "parked"
+    if failure.retryable and failure.code not in policy["non_retryable"] and attempt < policy["attempts"]:
+        return "pending"
+    return "failed" if policy["explicit"] else "parked"
+
+
+def pause_before(attempt: int, failure: Failed, policy: JSON) -> float:
+    """Give the seconds before the next attempt: exponential with jitter, never sooner than the other side asked for."""
+    grown = min(policy["backoff_s"] * 2.0 ** (attempt - 1), policy["max_interval_s"])
+    asked = failure.retry_after.total_seconds() if failure.retry_after else timedelta(0).total_seconds()
+    return float(max(grown * random.uniform(0.75, 1.25), asked))  # noqa: S311 - jitter is no secret

@@ -1,0 +1,281 @@
+"""Side effects: taken with a lease, recorded when they are done, handed on when their worker dies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from django.db import transaction
+
+from engine import bells, clock
+from engine.bells import Bell
+from engine.conf import engine_settings
+from engine.connections import execute
+from engine.execution import batch, rows, write
+from engine.execution.burst import Burst
+from engine.execution.policy import pause_before, verdict_on
+from engine.nodes.outcomes import Branched, Completed, Failed, Outcome, Waiting
+
+JSON = dict[str, Any]
+
+# Finds pending activities that are due, an equal share per tenant, and locks them.
+FIND = """
+    WITH RECURSIVE busy AS (
+        (SELECT tenant_id FROM activities WHERE status = 'pending' AND NOT held ORDER BY tenant_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT a.tenant_id FROM activities a
+                 WHERE a.status = 'pending' AND NOT a.held AND a.tenant_id > busy.tenant_id ORDER BY a.tenant_id LIMIT 1)
+          FROM busy WHERE busy.tenant_id IS NOT NULL
+    ), share AS MATERIALIZED (
+        SELECT tenant_id, greatest(1, %(limit)s / count(*) OVER ())::int AS most
+          FROM busy WHERE tenant_id IS NOT NULL ORDER BY random() LIMIT %(limit)s
+    )
+    SELECT taken.id, taken.flow_id, taken.paused
+      FROM share CROSS JOIN LATERAL (
+        SELECT a.id, a.flow_id, f.status = 'paused' AS paused
+          FROM activities a LEFT JOIN flows f ON f.id = a.flow_id
+         WHERE a.tenant_id = share.tenant_id AND a.status = 'pending' AND NOT a.held AND a.due_at <= clock_timestamp() AND a.deaths = 0
+         ORDER BY a.due_at, a.id
+         LIMIT share.most
+           FOR UPDATE OF a SKIP LOCKED
+      ) AS taken
+"""
+
+# One that was running when a worker died: it runs alone in its process.
+FIND_SUSPECT = """
+    SELECT a.id, a.flow_id, f.status = 'paused' AS paused
+      FROM activities a LEFT JOIN flows f ON f.id = a.flow_id
+     WHERE a.status = 'pending' AND NOT a.held AND a.due_at <= clock_timestamp() AND a.deaths > 0
+     ORDER BY a.id LIMIT 1 FOR UPDATE OF a SKIP LOCKED
+"""
+
+HOLD = """
+    WITH still_paused AS MATERIALIZED (
+        SELECT id FROM flows WHERE id = ANY(%(flows)s) AND status = 'paused' FOR SHARE SKIP LOCKED
+    )
+    UPDATE activities SET held = true WHERE id = ANY(%(ids)s) AND flow_id IN (SELECT id FROM still_paused)
+"""
+
+LEASE = """
+    UPDATE activities a
+       SET status = 'running', attempts = a.attempts + 1, worker = %(worker)s, started_at = coalesce(a.started_at, clock_timestamp()),
+           lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+     WHERE a.id = ANY(%(ids)s) AND a.status = 'pending'
+ RETURNING a.id, a.tenant_id, a.flow_id, a.instance_id, a.node_id, a.kind, a.target, a.input, a.idempotency_key, a.policy, a.attempts
+"""
+
+RENEW = """
+    UPDATE activities SET lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+     WHERE id = ANY(%(ids)s) AND status = 'running' AND worker = %(worker)s
+"""
+
+# Records outcomes, fenced by the attempt: a late one, of an attempt that was given up or cancelled, changes nothing and is not returned.
+RECORD = """
+    UPDATE activities a
+       SET status = n.status, result = n.result, error = n.error, lease_until = NULL, deaths = 0,
+           due_at = CASE WHEN n.status = 'pending' THEN clock_timestamp() + make_interval(secs => n.pause) ELSE a.due_at END,
+           completed_at = CASE WHEN n.status = 'pending' THEN NULL ELSE clock_timestamp() END
+      FROM jsonb_to_recordset(%s::jsonb) AS n(id uuid, attempt int, status text, result jsonb, error jsonb, pause float8)
+     WHERE a.id = n.id AND a.status = 'running' AND a.attempts = n.attempt
+ RETURNING a.id
+"""
+
+FIND_EXPIRED = """
+    SELECT id, tenant_id, flow_id, instance_id, node_id, kind, target, input, idempotency_key, policy, attempts, deaths FROM activities
+     WHERE status = 'running' AND lease_until < clock_timestamp() ORDER BY id LIMIT 500
+"""
+GIVE_UP = """
+    UPDATE activities a
+       SET status = n.status, error = n.error, lease_until = NULL, deaths = a.deaths + 1,
+           due_at = CASE WHEN n.status = 'pending' THEN clock_timestamp() ELSE a.due_at END
+      FROM jsonb_to_recordset(%s::jsonb) AS n(id uuid, attempt int, status text, error jsonb)
+     WHERE a.id = n.id AND a.status = 'running' AND a.attempts = n.attempt AND a.lease_until < clock_timestamp()
+ RETURNING a.id
+"""
+
+IS_PENDING = """
+    SELECT 1 FROM activities WHERE status = 'pending' AND NOT held AND due_at <= clock_timestamp() LIMIT 1
+"""
+
+HAS_SUSPECTS = """
+    SELECT 1 FROM activities WHERE status = 'pending' AND NOT held AND due_at <= clock_timestamp() AND deaths > 0 LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """An activity that this process holds, and the attempt it is at."""
+
+    id: str
+    tenant_id: str
+    flow_id: str | None
+    instance_id: str | None
+    node_id: str
+    kind: str
+    target: str
+    input: JSON
+    idempotency_key: str
+    policy: JSON
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of an attempt."""
+
+    lease: Lease
+    outcome: Outcome
+    status: str
+    pause_s: float = 0.0
+
+    @property
+    def result(self) -> JSON | None:
+        """What is kept of a success, in the form that the loop takes it up."""
+        match self.outcome:
+            case Completed(result=result, ends=ends, reason=reason):
+                return {"result": result, "branch": None, "ends": ends, "reason": reason}
+            case Branched(branch=branch, result=result):
+                return {"result": result, "branch": branch}
+        return None
+
+    @property
+    def error(self) -> JSON | None:
+        """What is kept of a failure."""
+        if isinstance(self.outcome, Failed):
+            return {"code": self.outcome.code, "detail": self.outcome.reason[:2000], "result": self.outcome.result}
+        return None
+
+
+def take(limit: int, worker: str) -> list[Lease]:
+    """Lease up to `limit` activities that are due."""
+    return _take(FIND, {"limit": limit}, worker)
+
+
+def take_suspect(worker: str) -> list[Lease]:
+    """Lease one that has a death on it; the caller runs nothing beside it."""
+    return _take(FIND_SUSPECT, {}, worker)
+
+
+def renew(leases: Sequence[Lease], worker: str) -> None:
+    """Say that this process still works on these."""
+    execute(RENEW, {"ids": [lease.id for lease in leases], "worker": worker, "lease": engine_settings().lease_s})
+
+
+def judge(lease: Lease, outcome: Outcome) -> Ended:
+    """Decide, by the activity's policy, what becomes of it after an attempt."""
+    if isinstance(outcome, Waiting):
+        outcome = Failed("An activity cannot wait: it must answer Completed, Branched or Failed.", retryable=False)
+    if isinstance(outcome, Failed):
+        status = verdict_on(outcome, lease.policy, lease.attempt)
+        return Ended(lease, outcome, status, pause_before(lease.attempt, outcome, lease.policy) if status == "pending" else 0.0)
+    return Ended(lease, outcome, "completed")
+
+
+def record(ended: Sequence[Ended], metadata: JSON) -> None:
+    """
+    Record outcomes and make their instances runnable, in one transaction.
+
+    A result that cannot be stored is its own activity's failure: the batch is halved until the culprit stands alone.
+    """
+    try:
+        with transaction.atomic(durable=True):
+            _record(ended, metadata)
+    except batch.CULPABLE as error:
+        if len(ended) == 1:
+            failure = Failed(f"The result could not be stored: {str(error)[:500]}".replace("\x00", ""), code="invalid_result", retryable=False)
+            with transaction.atomic(durable=True):
+                _record([judge(ended[0].lease, failure)], metadata)
+            return
+        middle = len(ended) // 2
+        record(ended[:middle], metadata)
+        record(ended[middle:], metadata)
+
+
+def reclaim(metadata: JSON) -> int:
+    """Hand on what dead workers held; whoever took several along with it is parked as quarantined."""
+    found = execute(FIND_EXPIRED).fetchall()
+    if not found:
+        return 0
+    given_up = [_give_up(row) for row in found]
+    with transaction.atomic(durable=True):
+        _append(given_up, GIVE_UP, metadata)
+        bells.ring_on_commit(Bell.ACTIVITIES)
+    return len(given_up)
+
+
+def is_pending() -> bool:
+    """Whether any activity is due: one look at an index."""
+    return execute(IS_PENDING).fetchone() is not None
+
+
+def has_suspects() -> bool:
+    """Whether one waits that was running when a worker died."""
+    return execute(HAS_SUSPECTS).fetchone() is not None
+
+
+def _take(statement: str, parameters: JSON, worker: str) -> list[Lease]:
+    with transaction.atomic(durable=True):
+        found = execute(statement, parameters).fetchall()
+        paused = [row for row in found if row[2]]
+        if paused:
+            execute(HOLD, {"ids": [row[0] for row in paused], "flows": [row[1] for row in paused]})
+        ids = [row[0] for row in found if not row[2]]
+        if not ids:
+            return []
+        leased = execute(LEASE, {"ids": ids, "worker": worker, "lease": engine_settings().lease_s}).fetchall()
+    return [_lease(row) for row in leased]
+
+
+def _lease(row: Sequence[Any]) -> Lease:
+    return Lease(*row[:7], orjson.loads(row[7]), row[8], orjson.loads(row[9]), row[10])
+
+
+def _give_up(row: Sequence[Any]) -> Ended:
+    lease, deaths = _lease(row), row[11] + 1
+    if deaths >= engine_settings().max_deaths:
+        return Ended(lease, Failed(f"Its worker process died {deaths} times.", code="quarantined", retryable=False), "parked")
+    failure = Failed("Its worker died; the outcome is unknown.", code="worker_lost", unknown=True)
+    return Ended(lease, failure, "parked" if lease.policy["on_unknown"] == "park" else "pending")
+
+
+def _record(ended: Sequence[Ended], metadata: JSON) -> None:
+    _append(ended, RECORD, metadata)
+    if any(each.lease.instance_id for each in ended):
+        bells.ring_on_commit(Bell.ADVANCE)
+
+
+# Instances first, then activities: whoever loses the fence is left out of the events.
+def _append(ended: Sequence[Ended], statement: str, metadata: JSON) -> None:
+    found = rows.lock({each.lease.instance_id for each in ended if each.lease.instance_id})
+    document = [
+        {"id": each.lease.id, "attempt": each.lease.attempt, "status": each.status, "result": each.result, "error": each.error, "pause": each.pause_s}
+        for each in ended
+    ]
+    changed = {row[0] for row in execute(statement, [orjson.dumps(document).decode()]).fetchall()}
+    now = clock.now()
+    bursts: dict[str, Burst] = {}
+    for each in ended:
+        row = found.get(each.lease.instance_id or "")
+        if row is None or each.lease.id not in changed:
+            continue
+        burst = bursts.get(row.id) or bursts.setdefault(row.id, batch.open_burst(row, now))
+        append_outcome(burst, each)
+    write.batch([burst for burst in bursts.values() if burst.events], metadata=metadata)
+
+
+def append_outcome(burst: Burst, ended: Ended) -> None:
+    """Tell an instance what became of an activity that one of its tokens waits for; a token that has gone on does not hear of it."""
+    lease = ended.lease
+    token = burst.state.tokens.get(lease.node_id)
+    if token is None or token["activity"] != lease.id:
+        return
+    data: JSON = {"node": lease.node_id, "activity": lease.id, "attempt": lease.attempt}
+    if ended.status == "completed":
+        burst.record("activity_completed", data | {"outcome": ended.result})
+    else:
+        data |= {"error": ended.error, "final": ended.status == "failed", "parked": ended.status == "parked"}
+        burst.record("activity_failed", data)
+
+

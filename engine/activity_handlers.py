@@ -1,0 +1,83 @@
+"""Who does an activity of which kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from engine import clock, ports
+from engine.activities import Lease
+from engine.connections import execute
+from engine.execution import program
+from engine.nodes import registry
+from engine.nodes.context import StepContext
+from engine.nodes.errors import UnknownNodeType
+from engine.nodes.outcomes import Failed, Outcome
+
+JSON = dict[str, Any]
+Call = Callable[[], Outcome]
+
+READ_INSTANCES = """
+    SELECT id, participant_id, flow_id, version_id, context, entered_at FROM flow_instances WHERE id = ANY(%s)
+"""
+
+# Kinds beside `node`; each is called with the lease, on a thread, outside of any transaction.
+_handlers: dict[str, Callable[[Lease], Outcome]] = {}
+
+
+def register(kind: str, handler: Callable[[Lease], Outcome]) -> None:
+    """Have activities of this kind done by `handler`."""
+    _handlers[kind] = handler
+
+
+def calls(leases: Sequence[Lease]) -> list[Call]:
+    """Give what is to be called for each, with what it needs to know read at once."""
+    ids = [lease.instance_id for lease in leases if lease.kind == "node" and lease.instance_id]
+    found = {row[0]: row for row in execute(READ_INSTANCES, [ids]).fetchall()} if ids else {}
+    return [_call(lease, found.get(lease.instance_id or "")) for lease in leases]
+
+
+def _call(lease: Lease, instance: Sequence[Any] | None) -> Call:
+    if lease.kind != "node":
+        handler = _handlers.get(lease.kind)
+        if handler is None:
+            return lambda: Failed(f"Nobody does activities of the kind {lease.kind}.", code="unknown_kind", retryable=False)
+        return lambda: handler(lease)
+    if instance is None:
+        return lambda: Failed("Its instance is gone.", retryable=False)
+    return lambda: _run_node(lease, instance)
+
+
+def _run_node(lease: Lease, instance: Sequence[Any]) -> Outcome:
+    _, participant_id, flow_id, version_id, context, entered_at = instance
+    compiled = program.of_version(version_id)
+    try:
+        node = registry.get(lease.target)
+    except UnknownNodeType as problem:
+        return Failed(str(problem), code="unknown_type", retryable=False)
+    step = _step(lease, compiled, participant_id, flow_id, orjson.loads(context), entered_at)
+    return node.execute(compiled.nodes[lease.node_id].config, step)
+
+
+def _step(lease: Lease, compiled: program.Program, participant_id: str, flow_id: str, context: JSON, entered_at: datetime) -> StepContext:  # noqa: PLR0913 - what a step knows
+    return StepContext(
+        now=clock.now(),
+        tenant_id=lease.tenant_id,
+        instance_id=lease.instance_id or "",
+        node_id=lease.node_id,
+        participant_id=participant_id,
+        entry=context["entry"],
+        accumulated=context["accumulated"],
+        outcomes=context["outcomes"],
+        run={"id": lease.instance_id, "flow": flow_id, "version": compiled.version, "entered_at": entered_at},
+        default_timezone=compiled.settings.default_timezone or "UTC",
+        entered_at=entered_at,
+        input=lease.input,
+        idempotency_key=lease.idempotency_key,
+        attempt=lease.attempt,
+        ports=ports.bound(),
+        aliases=compiled.aliases,
+    )

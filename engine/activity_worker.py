@@ -1,0 +1,144 @@
+"""The process that does side effects: leases them, calls their handlers on threads, records what came of them in groups."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from django.db import connections
+
+from engine import activities, activity_handlers
+from engine.activities import Ended, Lease
+from engine.conf import engine_settings
+from engine.execution.claim import worker_name
+from engine.nodes.outcomes import Failed, Outcome
+
+logger = logging.getLogger(__name__)
+
+# While handlers are quick a process leases more than it has threads; when they are slow, no more than it can do.
+MOST_AT_ONCE = 250
+QUICK_S = 0.05
+HEARTBEATS_PER_LEASE = 3
+SUSPECTS_EVERY_S = 1.0
+
+
+class ActivityWorker:
+    """One process's hands. `run` returns when nothing is due and nothing runs; a second caller returns at once."""
+
+    def __init__(self) -> None:
+        self._alone = threading.Lock()
+        self._again = threading.Event()
+        self._threads = engine_settings().activity_threads
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="activity")
+        self._running: dict[Future[Outcome], tuple[Lease, float]] = {}
+        self._abandoned = 0
+        self._appetite = self._threads
+        self._beat_at = 0.0
+        self._suspects_at = 0.0
+
+    def run(self, *, slice_s: float, task_id: str = "") -> int:
+        """Work until nothing is due, or the slice is over and what is running has ended; give the number of attempts made."""
+        self._again.set()
+        if not self._alone.acquire(blocking=False):
+            return 0
+        try:
+            return self._work(time.monotonic() + slice_s, {"actor": "activity", "task_id": task_id})
+        finally:
+            self._alone.release()
+
+    def _work(self, until: float, metadata: dict[str, Any]) -> int:
+        done = 0
+        self._suspects_at = 0.0
+        while True:
+            self._again.clear()
+            leased = self._lease() if time.monotonic() < until else []
+            if not leased and not self._running and not self._again.is_set():
+                return done
+            self._submit(leased)
+            ended = self._harvest()
+            if ended:
+                activities.record(ended, metadata)
+                done += len(ended)
+            if time.monotonic() >= self._beat_at and self._running:
+                activities.renew([lease for lease, _ in self._running.values()], worker_name())
+                self._beat_at = time.monotonic() + engine_settings().lease_s / HEARTBEATS_PER_LEASE
+
+    # What has killed a process before runs with nothing beside it, so new work waits until the hands are free.
+    def _lease(self) -> list[Lease]:
+        if time.monotonic() >= self._suspects_at:
+            if not self._running:
+                suspect = activities.take_suspect(worker_name())
+                if suspect:
+                    return suspect
+                self._suspects_at = time.monotonic() + SUSPECTS_EVERY_S
+            elif activities.has_suspects():
+                return []
+        room = min(self._appetite, MOST_AT_ONCE) - len(self._running) - self._abandoned
+        return activities.take(room, worker_name()) if room > 0 else []
+
+    def _submit(self, leased: Iterable[Lease]) -> None:
+        found = list(leased)
+        calls = activity_handlers.calls(found)
+        now = time.monotonic()
+        for lease, call in zip(found, calls, strict=True):
+            self._running[self._pool.submit(_guarded, call)] = (lease, now)
+        if found:
+            self._beat_at = min(self._beat_at, now + engine_settings().lease_s / HEARTBEATS_PER_LEASE)
+
+    def _harvest(self) -> list[Ended]:
+        if not self._running:
+            return []
+        began = time.monotonic()
+        wait(self._running, timeout=0.5, return_when=FIRST_COMPLETED)
+        # A moment more, so that what ends together is recorded together.
+        wait(self._running, timeout=0.003)
+        finished = [future for future in self._running if future.done()]
+        quick = len(finished) == len(self._running) and time.monotonic() - began < QUICK_S
+        self._appetite = min(self._appetite * 2, MOST_AT_ONCE) if quick else self._threads
+        ended = [activities.judge(self._running.pop(future)[0], future.result()) for future in finished]
+        return ended + self._overdue()
+
+    # A thread cannot be stopped: its attempt is given up, with an outcome nobody knows, and what it says later is refused by the fence.
+    def _overdue(self) -> list[Ended]:
+        now = time.monotonic()
+        late = [future for future, (lease, since) in self._running.items() if now - since > lease.policy["timeout_s"] + 1.0]
+        ended = []
+        for future in late:
+            lease, _ = self._running.pop(future)
+            if not future.cancel():
+                self._abandoned += 1
+            logger.warning("activity.overdue", extra={"activity": lease.id, "instance": lease.instance_id, "node": lease.node_id})
+            seconds = lease.policy["timeout_s"]
+            ended.append(activities.judge(lease, Failed(f"No answer within {seconds:g} s.", code="timeout", unknown=True)))
+        if self._abandoned >= self._threads:
+            self._pool.shutdown(wait=False)
+            self._pool, self._abandoned = ThreadPoolExecutor(self._threads, thread_name_prefix="activity"), 0
+        return ended
+
+
+# Whatever a handler raises is its own activity's failure. Connections it opened are closed with it: pool threads have no request to end.
+def _guarded(call: Callable[[], Outcome]) -> Outcome:
+    try:
+        return call()
+    except Exception as error:
+        logger.exception("activity.raised")
+        return Failed(f"{type(error).__name__}: {error}", code=type(error).__name__)
+    finally:
+        for connection in connections.all(initialized_only=True):
+            connection.close()
+
+
+_worker: list[ActivityWorker] = []
+_making = threading.Lock()
+
+
+def run(*, slice_s: float | None = None, task_id: str = "") -> int:
+    """Have this process's worker do what is due."""
+    with _making:
+        if not _worker:
+            _worker.append(ActivityWorker())
+    return _worker[0].run(slice_s=engine_settings().slice_s if slice_s is None else slice_s, task_id=task_id)

@@ -1,0 +1,65 @@
+"""The engine's Celery tasks: doors, not rooms. Their messages carry no work and may be lost or doubled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import shared_task
+
+from engine import activity_worker, event_router, jobs, retention, sweeper, timers
+from engine.bells import Bell, ringer
+from engine.conf import engine_settings
+from engine.execution import loop
+
+
+@shared_task(name="engine.advance", bind=True)
+def advance(self: Any) -> None:
+    """Run whatever is runnable for one slice."""
+    ringer.answer(Bell.ADVANCE)
+    loop.advance(task_id=self.request.id or "")
+
+
+@shared_task(name="engine.route", bind=True)
+def route(self: Any) -> None:
+    """Route whatever is in the inbox for one slice."""
+    ringer.answer(Bell.ROUTE)
+    event_router.route(task_id=self.request.id or "")
+
+
+@shared_task(name="engine.wake_due", bind=True)
+def wake_due(self: Any) -> None:
+    """Fire due timers, and run what they woke right here: the doorbell between the two would only cost time."""
+    ringer.answer(Bell.WAKE)
+    if timers.wake_due(task_id=self.request.id or ""):
+        loop.advance(task_id=self.request.id or "")
+
+
+@shared_task(name="engine.run_activities", bind=True)
+def run_activities(self: Any) -> None:
+    """Do due side effects for one slice."""
+    ringer.answer(Bell.ACTIVITIES)
+    activity_worker.run(task_id=self.request.id or "")
+
+
+@shared_task(name="engine.run_jobs", bind=True)
+def run_jobs(self: Any) -> None:
+    """Go on with bulk acts for one slice."""
+    ringer.answer(Bell.JOBS)
+    jobs.run_jobs(engine_settings().slice_s)
+
+
+@shared_task(name="engine.sweep")
+def sweep() -> None:
+    """Ring for whatever no doorbell announced."""
+    sweeper.sweep()
+
+
+@shared_task(name="engine.run_schedules")
+def run_schedules() -> None:
+    """Start the flows whose time has come."""
+
+
+@shared_task(name="engine.prune")
+def prune() -> None:
+    """Forget what nobody needs any more."""
+    retention.prune()
