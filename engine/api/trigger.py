@@ -13,7 +13,6 @@ from rest_framework.response import Response
 from engine import errors, event_form, triggers
 from engine.api.events import MAX_BATCH_BODY, correlation_of
 from engine.triggers import Entry, Verdict, Whence
-from flows.models import Flow
 from flows.models.instance import InstanceStatus
 from tenants.api import bodies
 from tenants.api.base import TenantRequest, TenantView
@@ -89,8 +88,8 @@ class TriggerView(TenantView):
     def _start(self, body: JSON, participants: Sequence[str], flow_id: str) -> list[Verdict]:
         request: Any = self.request
         context, key = body.get("context", {}), body.get("correlation_key")
-        verdicts = triggers.start_found(
-            Flow.objects.for_tenant(request.tenant).filter(pk=_uuid(flow_id)),
+        verdicts = triggers.start_by_id(
+            (request.tenant.pk, _uuid(flow_id)),
             [Entry(each, context, key) for each in participants],
             entry_node=body.get("entry_node"),
             whence=Whence(request.principal.actor, correlation_of(request)),
