@@ -1,5 +1,12 @@
 """The addresses of what operators do: to runs, side effects, jobs and schedules."""
 
+from engine.api.activities import (
+    ActivitiesView,
+    ActivityBulkView,
+    ActivityCompleteView,
+    ActivityFailView,
+    ActivityRetryView,
+)
 from engine.api.instances import (
     CancelView,
     CompensateView,
@@ -10,11 +17,22 @@ from engine.api.instances import (
     TimelineView,
     WhyView,
 )
+from engine.api.jobs import InstanceBulkView, JobCancelView, JobView
 from tenants.api.routing import path
 
 INSTANCE = "instances/<str:instance_id>"
 
+ACTIVITY = "activities/<str:activity_id>"
+
 urlpatterns = [
+    path("instances/bulk", InstanceBulkView.as_view(), "instance-bulk"),
+    path("jobs/<str:job_id>", JobView.as_view(), "job"),
+    path("jobs/<str:job_id>/cancel", JobCancelView.as_view(), "job-cancel"),
+    path("activities", ActivitiesView.as_view(), "activities"),
+    path("activities/bulk", ActivityBulkView.as_view(), "activity-bulk"),
+    path(f"{ACTIVITY}/retry", ActivityRetryView.as_view(), "activity-retry"),
+    path(f"{ACTIVITY}/complete", ActivityCompleteView.as_view(), "activity-complete"),
+    path(f"{ACTIVITY}/fail", ActivityFailView.as_view(), "activity-fail"),
     path(f"{INSTANCE}/timeline", TimelineView.as_view(), "instance-timeline"),
     path(f"{INSTANCE}/events", StoredEventsView.as_view(), "instance-events"),
     path(f"{INSTANCE}/why", WhyView.as_view(), "instance-why"),

@@ -14,7 +14,10 @@ from flows.models.instance import InstanceStatus
 class Several(serializers.Field[list[str], str, str, Any]):
     """One or several of a closed set of words, separated by commas."""
 
-    default_error_messages = {"invalid_choice": "{word!r} is none of: {words}."}
+    default_error_messages = {
+        "invalid": "This has to be a text: one or several words, separated by commas.",
+        "invalid_choice": "{word!r} is none of: {words}.",
+    }
 
     def __init__(self, words: Iterable[str], **kwargs: Any) -> None:
         """Take the words that may be asked for."""
@@ -23,6 +26,8 @@ class Several(serializers.Field[list[str], str, str, Any]):
 
     def to_internal_value(self, data: str) -> list[str]:
         """Split, and refuse what is not in the set."""
+        if not isinstance(data, str):
+            self.fail("invalid")
         asked = data.split(",")
         for word in asked:
             if word not in self.words:
