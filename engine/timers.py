@@ -30,8 +30,8 @@ TAKE_DUE = f"""
        FOR NO KEY UPDATE OF taken SKIP LOCKED
 """
 
-# Decides who fires a timer: it may have gone between the look and the lock.
-FIRE = "DELETE FROM timers WHERE id = ANY(%s) RETURNING id"
+# Decides who fires a timer: between the look and the lock it may have gone, or have been held by a pause of its instance.
+FIRE = "DELETE FROM timers WHERE id = ANY(%s) AND NOT held RETURNING id"
 
 # A timer that came due while its flow was paused leaves the index until the flow is resumed. A flow being resumed right now is passed over.
 HOLD = """
