@@ -64,8 +64,8 @@ def start(
     Raises FlowNotActive, AlreadyInFlow, ReentryRefused, AmbiguousEntryNode, UnknownEntryNode or MissingCorrelationKey;
     nothing is written then.
     """
-    entry = Entry(str(participant_id), context or {}, correlation_key)
-    (verdict,) = start_many(flow, [entry], entry_node=entry_node, actor=actor)
+    wanted = [Entry(str(participant_id), context or {}, correlation_key)]
+    (verdict,) = start_many(flow, wanted, entry_node=entry_node, actor=actor)
     if verdict.refusal is not None:
         raise verdict.refusal
     assert verdict.state is not None
@@ -109,10 +109,9 @@ def start_by_id(
     Two statements: one reads the flow anew, as any copy of it may be older than a pause, the other writes.
     """
     tenant_id, flow_id = of
-    found = execute(FIND_FLOW, {"tenant": tenant_id, "flow": flow_id}).fetchone()
-    if found is None:
+    status, version_id = execute(FIND_FLOW, {"tenant": tenant_id, "flow": flow_id}).fetchone() or ("", None)
+    if not status:
         raise errors.UnknownFlow
-    status, version_id = found
     if status != "active" or version_id is None:
         refusal = f"The flow is {status}; only an active flow takes entries."
         return [Verdict(each, refusal=errors.FlowNotActive(refusal)) for each in wanted]
