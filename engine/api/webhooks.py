@@ -13,7 +13,7 @@ from django.http import QueryDict
 from django.http.multipartparser import MultiPartParser
 from django.utils.timezone import now
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
@@ -29,6 +29,7 @@ from flows.models.flow import FlowStatus
 from tenants import jsontext, throttling
 from tenants.api.base import ApiView, TenantRequest
 from tenants.api.media import Negotiation
+from tenants.api.schema import ERRORS
 from tenants.errors import Invalid, NotFound, Problem
 
 log = structlog.get_logger(__name__)
@@ -67,7 +68,14 @@ class WebhookView(ApiView):
         event_id = serializers.CharField()
         duplicate = serializers.BooleanField()
 
-    @extend_schema(request=OpenApiTypes.OBJECT, responses={202: Output})
+    @extend_schema(
+        request=dict.fromkeys(("application/json", FORM, MULTIPART), OpenApiTypes.OBJECT),
+        responses={
+            202: Output,
+            401: OpenApiResponse(ERRORS, "The signature does not fit the body, or is too old."),
+            429: OpenApiResponse(ERRORS, "The tenant's requests per second are used up. Retry-After says when."),
+        },
+    )
     def post(self, request: TenantRequest, flow_id: str, webhook_path: str) -> Response:
         """Store a signed call as an event that starts its flow; the same call twice is told apart by its own id."""
         trigger = _trigger(flow_id, webhook_path)

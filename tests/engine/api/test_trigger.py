@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from engine import bells
+from engine import bells, births, triggers
 from engine.models import StoredEvent
 from flows import lifecycle
 from flows.models import Flow, FlowInstance
@@ -64,6 +68,43 @@ def test_the_same_participant_twice(flow_of: Callable[..., Flow], start: Callabl
     assert again.json()["instance_id"] == first.json()["instance_id"]
     assert again.json()["type"] == "client_error"
     assert FlowInstance.objects.count() == 1
+
+
+def test_of_many_at_the_same_moment_one_enters(flow_of: Callable[..., Flow], tenant: Tenant, client_of: Any) -> None:
+    address = TRIGGER.format(flow_id=flow_of(chain(1)).pk)
+    clients = [client_of(tenant) for _ in range(8)]
+    barrier = threading.Barrier(len(clients))
+
+    def enter(client: APIClient) -> Any:
+        try:
+            connection.ensure_connection()
+            barrier.wait(timeout=10)
+            return client.post(address, {"participant_id": "ada"})
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(clients)) as pool:
+        answers = sorted(pool.map(enter, clients), key=lambda answer: answer.status_code)
+
+    assert [answer.status_code for answer in answers] == [201] + [409] * 7
+    assert {answer.json()["instance_id"] for answer in answers} == {answers[0].json()["instance_id"]}
+
+
+def test_a_start_is_two_statements(
+    flow_of: Callable[..., Flow], start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = flow_of(chain(1))
+    start(flow, participant_id="warm")
+    seen: list[str] = []
+    for module in (triggers, births):
+        execute = module.execute
+        monkeypatch.setattr(module, "execute", lambda sql, *rest, run=execute: (seen.append(sql), run(sql, *rest))[1])
+
+    with CaptureQueriesContext(connection) as others:
+        start(flow, participant_id="ada")
+
+    assert seen == [triggers.FIND_FLOW, births.WRITE]
+    assert not others.captured_queries
 
 
 def test_once_is_once(flow_of: Callable[..., Flow], start: Callable[..., Any]) -> None:

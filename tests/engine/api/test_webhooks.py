@@ -119,7 +119,9 @@ def test_a_signature_that_is_asked_for_has_to_be_right(
     assert send_raw(flow, body, **signed).status_code == 202
 
 
-def test_without_its_secret_nothing_is_let_in(flow_of: Callable[..., Flow], tenant: Tenant) -> None:
+def test_without_its_secret_nothing_is_let_in(
+    flow_of: Callable[..., Flow], call: Callable[..., Any], tenant: Tenant
+) -> None:
     vault.store(tenant, name="shop", value="s3cret")
     flow = flow_of(hooked(signature={"secret": "shop"}))
     Secret.objects.all().delete()
@@ -127,6 +129,7 @@ def test_without_its_secret_nothing_is_let_in(flow_of: Callable[..., Flow], tena
     signed = signatures.sign("standard", "", body, message_id="m", now=wall_now())
 
     assert send_raw(flow, body, **signed).status_code == 401
+    assert call(flow, {"participant_id": "ada"}).status_code == 401
 
 
 def test_where_there_is_no_webhook(flow_of: Callable[..., Flow], call: Callable[..., Any], tenant: Tenant) -> None:
