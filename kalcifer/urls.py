@@ -9,7 +9,7 @@ from django.urls.resolvers import URLPattern, URLResolver
 from drf_spectacular.renderers import OpenApiYamlRenderer2
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
-from kalcifer import health
+from kalcifer import health, metrics
 from tenants.api.media import JSONRenderer
 from tenants.api.routing import path as api_path
 
@@ -22,6 +22,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     api_path("api/v1/redoc", SpectacularRedocView.as_view(url_name="schema"), "redoc"),
     api_path("api/v1/health", health.alive, "health"),
     api_path("api/v1/health/ready", health.ready, "ready"),
+    api_path("api/v1/metrics", metrics.metrics, "metrics"),
+    # Where Prometheus looks by itself.
+    api_path("metrics", metrics.metrics, "metrics-root"),
     re_path(r"^static/(?P<path>.*)$", serve, {"insecure": True}),
 ]
 urlpatterns += [

@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    *(["benchmarks"] if flag("KALCIFER_BENCH") else []),  # set for the processes of `manage.py bench` alone
 ]
 
 MIDDLEWARE = [
@@ -149,5 +150,6 @@ KALCIFER_ACTIVITY_THREADS = integer("KALCIFER_ACTIVITY_THREADS", 32)
 KALCIFER_ALLOW_PRIVATE_ADDRESSES = words("KALCIFER_ALLOW_PRIVATE_ADDRESSES")  # networks, hosts or *
 PORT = integer("PORT", 4500)
 KALCIFER_ALIVE_FILE = text("KALCIFER_ALIVE_FILE")
+KALCIFER_METRICS_KEY = text("KALCIFER_METRICS_KEY")
 KALCIFER_LOG_LEVEL = text("KALCIFER_LOG_LEVEL", "INFO")
 LOGGING_CONFIG = None

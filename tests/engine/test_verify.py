@@ -111,7 +111,8 @@ def test_an_illegal_event_is_reported_and_not_applied(passage: Callable[..., Pas
     bob = passage(chain(1), "bob").start()
     tampered(
         "INSERT INTO stored_events SELECT (SELECT max(position) + 1000 FROM stored_events), gen_random_uuid(),"
-        " tenant_id, aggregate_type, aggregate_id, sequence + 1, 'resumed', schema_version, data, metadata, recorded_at, tx"
+        " tenant_id, aggregate_type, aggregate_id, sequence + 1, 'resumed', schema_version, data, metadata,"
+        " recorded_at, tx"
         " FROM stored_events WHERE aggregate_id = %s AND type = 'completed'",
         bob.id,
     )
