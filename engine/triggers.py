@@ -281,7 +281,7 @@ class _Run:
         for each in refused:
             # Ended between the refusal and this look: the answer stays the same, without an id.
             each.verdict.instance_id = found = live.get((each.state.participant_id, each.state.live_key))
-            each.verdict.refusal = errors.AlreadyInFlow(extra={"instance_id": found})
+            each.verdict.refusal = errors.AlreadyInFlow(extra={"instance_id": found} if found else None)
 
     def _count(self, accepted: list[_Birth], refused: list[_Birth]) -> None:
         if self.program.settings.reentry not in ("once", "after_interval"):
