@@ -13,6 +13,7 @@ from engine.execution import batch, program, rows, write
 from engine.execution.executor import Executor
 from engine.execution.program import Program
 from engine.expressions import Scope
+from engine.moments import iso
 from engine.nodes.outcomes import Waiting
 from engine.triggers import Entry
 from flows.models import Flow
@@ -84,7 +85,7 @@ def _restart(instance_id: str, arrival: Arrival, now: datetime, metadata: dict[s
     wait = Executor(burst).look(compiled)
     if not isinstance(wait, Waiting):
         return False
-    until = wait.until.isoformat() if wait.until else None
+    until = iso(wait.until) if wait.until else None
     burst.record("entry_replaced", {"node": at, "context": arrival.data, "until": until, "event_id": arrival.event_id})
     burst.context_changed = True
     burst.disarm(at)

@@ -14,6 +14,7 @@ from engine.connections import execute
 from engine.execution import batch, rows, write
 from engine.execution.burst import Burst
 from engine.expressions import Scope, parse
+from engine.moments import iso
 
 if TYPE_CHECKING:
     from engine.event_router import Arrival
@@ -145,7 +146,7 @@ def as_json(arrival: Arrival) -> JSON:
         "event_id": arrival.event_id,
         "event_type": arrival.event_type,
         "data": arrival.data,
-        "occurred_at": arrival.occurred_at.isoformat(),
+        "occurred_at": iso(arrival.occurred_at),
     }
 
 

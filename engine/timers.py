@@ -14,6 +14,7 @@ from engine.conf import engine_settings
 from engine.connections import execute
 from engine.execution import batch, rows, write
 from engine.execution.burst import Burst
+from engine.moments import iso
 
 # Finds due timers and locks their instances, in the order in which they are due; whoever is locked elsewhere is passed over. A timer whose
 # participant has an event in the inbox that may still win, by its own time, is left for the router.
@@ -109,7 +110,7 @@ def _resolve(due: list[tuple[Any, ...]], now: datetime) -> list[Burst]:
             continue
         if token["waiting_for"] and token["waiting_for"]["event_types"]:
             burst.disarm(node_id)
-        burst.record("wait_resolved", {"node": node_id, "by": "timer", "due_at": each[-1].isoformat()})
+        burst.record("wait_resolved", {"node": node_id, "by": "timer", "due_at": iso(each[-1])})
     return [burst for burst in bursts.values() if burst.events]
 
 

@@ -257,7 +257,7 @@ class _Run:
         return _Birth(verdict, state.apply(new, event), orjson.dumps(data))
 
     # What ends the run from outside, and what its goal is, is listened for from entry on.
-    def _listeners(self, new: state.InstanceState) -> Iterable[tuple[Any, ...]]:
+    def _listeners(self, new: state.InstanceState) -> Iterable[str]:
         settings = self.program.settings
         scope = Scope(entry=new.entry, now=self.now)
         for criterion in settings.exit_criteria.on_event if settings.exit_criteria else ():
@@ -267,8 +267,8 @@ class _Run:
 
     def _listener(
         self, new: state.InstanceState, event_type: str, kind: str, rule: Any, until: datetime | None
-    ) -> tuple[Any, ...]:
-        return (
+    ) -> str:
+        return write.line(
             write.new_id(), new.tenant_id, new.participant_id, event_type, kind, new.id, "",
             orjson.dumps(rule).decode() if rule else None, self.now, until,
         )  # fmt: skip

@@ -10,6 +10,7 @@ from engine.execution.burst import Burst
 from engine.execution.policy import policy_of
 from engine.execution.program import CompiledNode
 from engine.execution.state import HELD, RUNNING
+from engine.moments import iso
 from engine.nodes.context import StepContext
 from engine.nodes.outcomes import Branched, Completed, Failed, Outcome, Waiting
 from engine.nodes.wakeups import EventArrived, TimerFired, Wakeup
@@ -53,11 +54,13 @@ class Executor:
         """Run until no token can; held joins are looked at again whenever a token has ended."""
         state = self.burst.state
         while state.status == RUNNING:
-            node_id = next((key for key, each in state.tokens.items() if each["status"] == RUNNING), None)
-            if node_id is None:
+            for node_id, each in state.tokens.items():
+                if each["status"] == RUNNING:
+                    break
+            else:
                 return
             self._run_token(node_id)
-            if state.status in ("running", "waiting"):
+            if len(state.tokens) > 1 or HELD in (each["status"] for each in state.tokens.values()):
                 self._release_joins()
             if not state.tokens and not self.burst.ended:
                 self.burst.end("completed", {"reason": "", "node": None})
@@ -142,9 +145,9 @@ class Executor:
 
     # Ends the token and sends one along each edge of the branch; where a token is or was already, it is absorbed.
     def _go_on(self, compiled: CompiledNode, branch: str | None, result: JSON, *, step: int) -> None:
-        burst, state = self.burst, self.burst.state
-        targets = list(zip(compiled.edges.get(branch, ()), compiled.edge_types.get(branch, ()), strict=True))
-        going = [pair for pair in targets if pair[0] not in state.tokens and pair[0] not in state.outcomes]
+        burst, tokens, outcomes = self.burst, self.burst.state.tokens, self.burst.state.outcomes
+        targets = compiled.edges.get(branch, ())
+        going = [pair for pair in targets if pair[0] not in tokens and pair[0] not in outcomes]
         burst.record(
             "node_completed",
             {
@@ -153,18 +156,18 @@ class Executor:
                 "type": compiled.type,
                 "branch": branch,
                 "result": result,
-                "next": [target for target, _ in going],
-                "next_types": [node_type for _, node_type in going],
+                "next": [pair[0] for pair in going],
+                "next_types": [pair[1] for pair in going],
                 "step": step,
-                "started_at": state.tokens[compiled.id]["since"],
-                "completed_at": burst.now.isoformat(),
+                "started_at": tokens[compiled.id]["since"],
+                "completed_at": iso(burst.now),
             },
         )
         burst.context_changed = True
         if len(going) < len(targets):
-            for target, _ in targets:
-                if (target, _) not in going:
-                    burst.record("token_joined", {"node": target, "from": compiled.id, "absorbed": True})
+            for pair in targets:
+                if pair not in going:
+                    burst.record("token_joined", {"node": pair[0], "from": compiled.id, "absorbed": True})
 
     def _wait(self, compiled: CompiledNode, wait: Waiting) -> None:
         burst = self.burst
@@ -174,7 +177,7 @@ class Executor:
             "wait_started",
             {
                 "node": compiled.id,
-                "until": wait.until.isoformat() if wait.until else None,
+                "until": iso(wait.until) if wait.until else None,
                 "event_types": list(wait.event_types),
                 "filter": wait.filter,
                 "wait": wait.data,
@@ -234,6 +237,8 @@ class Executor:
 
     def _release_joins(self) -> None:
         state = self.burst.state
+        if state.status not in ("running", "waiting"):
+            return
         held = [key for key, each in state.tokens.items() if each["status"] == HELD and self._may_join(key)]
         for node_id in held:
             if node_id in state.tokens and not self.burst.ended and state.status in ("running", "waiting"):

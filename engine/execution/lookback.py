@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from engine.connections import execute
+from engine.moments import iso
 
 # Only tries: whoever routes this participant's events right now goes first, and the instance stays runnable.
 TRY_PARTICIPANTS = """
@@ -76,6 +77,6 @@ def earlier_events(glances: list[Glance]) -> dict[tuple[str, str], list[dict[str
     ).decode()
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for instance_id, node_id, event_id, event_type, data, occurred_at in execute(EARLIER, [document]).fetchall():
-        event = {"event_id": event_id, "event_type": event_type, "data": orjson.loads(data), "occurred_at": occurred_at.isoformat()}
+        event = {"event_id": event_id, "event_type": event_type, "data": orjson.loads(data), "occurred_at": iso(occurred_at)}
         found.setdefault((instance_id, node_id), []).append(event)
     return found

@@ -6,26 +6,25 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from engine.graph_settings import Settings, parse_settings
 from engine.nodes import registry
 from engine.nodes.base import Category, Need, Node, RunsAs
 from engine.nodes.errors import InvalidConfig, UnknownNodeType
 from engine.nodes.save_as import aliases_of
-from engine.graph_settings import Settings, parse_settings
 from flows.graph import model
 from flows.models import FlowVersion
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledNode:
-    """One node of a graph: its type's one instance, its parsed config, and where each branch leads."""
+    """One node of a graph: its type's one instance, its parsed config, and where each branch leads: (target, its type)."""
 
     id: str
     type: str
     node: Node | None
     config: Any
     trouble: str
-    edges: dict[str | None, tuple[str, ...]]
-    edge_types: dict[str | None, tuple[str, ...]]
+    edges: dict[str | None, tuple[tuple[str, str], ...]]
     joins_all: bool
     reaches: frozenset[str]
     is_end: bool
@@ -86,8 +85,7 @@ def _compile_node(
         node=node,
         config=config,
         trouble=trouble,
-        edges={branch: tuple(ends) for branch, ends in targets.items()},
-        edge_types={branch: tuple(types[end] for end in ends) for branch, ends in targets.items()},
+        edges={branch: tuple((end, types[end]) for end in ends) for branch, ends in targets.items()},
         joins_all=raw.join == "all",
         reaches=reaches,
         is_end=node is not None and node.category is Category.END,

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.event_store.events import Event
+from engine.moments import iso
 from flows.models.instance import FlowInstance
 from flows.models.instance import InstanceStatus as Status
 
@@ -104,11 +105,19 @@ def _move(state: InstanceState, target: str) -> None:
         state.status = target
 
 
+_FOLLOWS_TOKENS = frozenset({RUNNING, WAITING})
+
+
 # Running and waiting follow from the tokens; every other status only from its own event.
 def _settle(state: InstanceState) -> None:
-    if state.status in (Status.RUNNING, Status.WAITING):
-        runs = not state.tokens or any(each["status"] == RUNNING for each in state.tokens.values())
-        _move(state, (Status.RUNNING if runs else Status.WAITING).value)
+    if state.status in _FOLLOWS_TOKENS:
+        target = WAITING if state.tokens else RUNNING
+        for each in state.tokens.values():
+            if each["status"] == RUNNING:
+                target = RUNNING
+                break
+        if state.status != target:
+            _move(state, target)
 
 
 # --- life -------------------------------------------------------------------------------------------------------------
@@ -121,7 +130,7 @@ def _flow_started(state: InstanceState, data: JSON, event: Event) -> None:
     state.entry_event = data["entry_event"]
     state.entered_at = event.at
     node = data["entry_node"]
-    state.tokens = {node: token(node, data["entry_type"], event.at.isoformat())}
+    state.tokens = {node: token(node, data["entry_type"], iso(event.at))}
 
 
 def _paused(state: InstanceState, data: JSON, event: Event) -> None:
@@ -157,7 +166,7 @@ def _retried(state: InstanceState, data: JSON, event: Event) -> None:
     state.error = None
     node = data["node"]
     if node is not None:
-        state.tokens[node] = token(node, data["type"], event.at.isoformat(), attempt=data["attempt"])
+        state.tokens[node] = token(node, data["type"], iso(event.at), attempt=data["attempt"])
     _settle(state)
 
 
@@ -194,7 +203,7 @@ def _node_completed(state: InstanceState, data: JSON, event: Event) -> None:
     state.accumulated[node] = data["result"]
     state.outcomes[node] = data["branch"]
     if following := data["next"]:
-        since = event.at.isoformat()
+        since = iso(event.at)
         for target, node_type in zip(following, data["next_types"], strict=True):
             state.tokens[target] = token(target, node_type, since, after=data["started_at"])
     _settle(state)
