@@ -1,0 +1,21 @@
+"""The workloads by name: each is given the bench and returns its figures."""
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.bench import Bench
+from benchmarks.workloads import activity3, chain3, chain10, events, growth, latency, recovery, timers, waiting
+
+Workload = Callable[[Bench], dict[str, Any]]
+
+ALL: dict[str, Workload] = {
+    "chain3": chain3.run,
+    "chain10": chain10.run,
+    "activity3": activity3.run,
+    "latency": latency.run,
+    "timers": timers.run,
+    "events": events.run,
+    "waiting": waiting.run,
+    "recovery": recovery.run,
+    "growth": growth.run,
+}
