@@ -1,0 +1,53 @@
+"""
+The engine: how flows run. What programs use of it is importable from here.
+
+The names are looked up when they are first used, so that importing the package never needs Django to be set up.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.inbox import publish_event
+    from engine.operations import cancel, pause, resume, retry
+    from engine.schedules import register_audience
+    from engine.triggers import start, start_many
+    from engine.twins import acancel, apause, apublish_event, aresume, aretry, astart
+
+__all__ = [
+    "acancel",
+    "apause",
+    "apublish_event",
+    "aresume",
+    "aretry",
+    "astart",
+    "cancel",
+    "pause",
+    "publish_event",
+    "register_audience",
+    "resume",
+    "retry",
+    "start",
+    "start_many",
+]
+
+_HOMES = {
+    "engine.inbox": ("publish_event",),
+    "engine.operations": ("cancel", "pause", "resume", "retry"),
+    "engine.schedules": ("register_audience",),
+    "engine.triggers": ("start", "start_many"),
+    "engine.twins": ("acancel", "apause", "apublish_event", "aresume", "aretry", "astart"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

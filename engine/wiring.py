@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine import checks, clock, http_caller, ports
+from engine import checks, clock, http_caller, overdue, ports, triggers
 from engine.nodes import registry
 from engine.nodes.errors import InvalidConfig, UnknownNodeType
 from engine.vault_lookup import VaultLookup
 from flows import clock as flows_clock
-from flows import publishing
+from flows import lifecycle, publishing, starting
 from flows.graph.model import Graph
 from flows.models import FlowTrigger
 
@@ -27,6 +27,9 @@ def connect() -> None:
     publishing.register_categories(category_of)
     publishing.register_trigger_reader(triggers_of)
     publishing.register_check(checks.graph_nodes_are_valid)
+    if overdue.go_on not in lifecycle.on_resume:
+        lifecycle.on_resume.append(overdue.go_on)
+    starting.use(triggers.start)
     ports.bind(http=http_caller.configured(), secrets=VaultLookup())
 
 

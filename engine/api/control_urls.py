@@ -18,6 +18,7 @@ from engine.api.instances import (
     WhyView,
 )
 from engine.api.jobs import InstanceBulkView, JobCancelView, JobView
+from engine.api.schedules import SchedulesView, ScheduleView
 from tenants.api.routing import path
 
 INSTANCE = "instances/<str:instance_id>"
@@ -28,6 +29,8 @@ urlpatterns = [
     path("instances/bulk", InstanceBulkView.as_view(), "instance-bulk"),
     path("jobs/<str:job_id>", JobView.as_view(), "job"),
     path("jobs/<str:job_id>/cancel", JobCancelView.as_view(), "job-cancel"),
+    path("flows/<str:flow_id>/schedules", SchedulesView.as_view(), "flow-schedules"),
+    path("schedules/<str:schedule_id>", ScheduleView.as_view(), "schedule"),
     path("activities", ActivitiesView.as_view(), "activities"),
     path("activities/bulk", ActivityBulkView.as_view(), "activity-bulk"),
     path(f"{ACTIVITY}/retry", ActivityRetryView.as_view(), "activity-retry"),

@@ -1,9 +1,10 @@
 """A flow: the thing with a name that operators switch on and off."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 
+from flows import starting
 from flows.transitions import StatefulManager, StatefulModel, Transitions, status_constraint
 from tenants.ids import uuid7
 from tenants.models import Tenant
@@ -69,3 +70,7 @@ class Flow(StatefulModel):
 
     def __str__(self) -> str:
         return self.name
+
+    def start(self, participant_id: str, **options: Any) -> Any:
+        """Start the flow for a participant (`context=`, `entry_node=`, `correlation_key=`); gives the instance."""
+        return starting.start(self, participant_id, **options)
