@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -154,6 +156,16 @@ def test_the_command_lists_the_stranded(passage: Callable[..., Passage]) -> None
 
     assert ended.value.code == 1
     assert [each["id"] for each in json.loads(out.getvalue())["stranded"]] == [str(ada.id)]
+
+
+def test_every_code_is_in_the_docs() -> None:
+    source = Path(why.__file__).read_text()
+    page = (Path(__file__).parents[2] / "docs/reference/why.md").read_text()
+
+    codes = set(re.findall(r"""Cause\(\s*"([a-z_]+)\"""", source))
+
+    assert len(codes) >= 14
+    assert codes <= set(re.findall(r"`([a-z_]+)`", page))
 
 
 def test_everybody_alive_has_a_reason_after_each_verb(passage: Callable[..., Passage]) -> None:
