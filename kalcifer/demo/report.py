@@ -1,0 +1,138 @@
+"""What became of everybody, compared with what had to."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from kalcifer.demo import plan
+from kalcifer.demo.plan import Person
+from kalcifer.demo.receiver import Ledger
+
+JSON = dict[str, Any]
+
+MORNINGS = ("morning_in_berlin", "morning_in_new_york", "morning_in_tokyo")
+MOST_PROBLEMS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How many, and how many it had to be."""
+
+    name: str
+    expected: int
+    actual: int
+
+
+@dataclass(slots=True)
+class Report:
+    """The tables at the end; `problems` is empty exactly when all went as it had to."""
+
+    flows: dict[str, list[Line]] = field(default_factory=dict)
+    effects: list[Line] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    repeated_calls: int = 0
+    troubled_calls: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether everybody ended where they should, and every call was made under one key."""
+        return not self.problems
+
+    def as_json(self) -> JSON:
+        """The same as a document."""
+        return asdict(self) | {"ok": self.ok}
+
+
+def compare(people: Sequence[Person], found: Mapping[str, JSON], ledger: Ledger) -> Report:
+    """Hold what was found against the plan."""
+    report = Report()
+    for flow in plan.FLOWS:
+        report.flows[flow] = _lines_of(flow, people, found, report.problems)
+    _compare_effects(people, {row["id"]: name for name, row in found.items()}, ledger, report)
+    return report
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the tables."""
+    for flow, lines in report.flows.items():
+        console.print(_table(f"{flow.capitalize()}: what became of everybody", "outcome", lines))
+    console.print(_table("Calls to the receiver, each under one key", "effect", report.effects))
+    console.print(
+        f"{report.troubled_calls} calls were answered with 429, 500 or not at all; "
+        f"{report.repeated_calls} effects were asked for again, under the same key."
+    )
+    for problem in report.problems[:MOST_PROBLEMS]:
+        console.print(f"[red]{problem}[/red]", highlight=False)
+    if report.ok:
+        console.print("[bold green]Everybody ended where they should, and no call was lost.[/bold green]")
+    else:
+        console.print(f"[bold red]{len(report.problems)} differences.[/bold red]")
+
+
+def _lines_of(flow: str, people: Sequence[Person], found: Mapping[str, JSON], problems: list[str]) -> list[Line]:
+    expected = plan.outcomes(people, flow)
+    actual: Counter[str] = Counter()
+    for person in plan.of_flow(people, flow):
+        row = found.get(person.participant_id)
+        if problem := _difference(person, row):
+            problems.append(f"{person.participant_id} ({person.script.outcome}): {problem}")
+            actual[_describe(row)] += 1
+        else:
+            actual[person.script.outcome] += 1
+    names = [*expected, *(name for name in actual if name not in expected)]
+    return [Line(name, expected.get(name, 0), actual[name]) for name in names]
+
+
+def _difference(person: Person, row: JSON | None) -> str:
+    script = person.script
+    if row is None or (row["status"], row["exit_reason"]) != (script.status, script.reason):
+        return f"is {_describe(row)}, and not {script.status} ({script.reason})"
+    return _morning_problem(row["context"]["accumulated"]) if script.morning else ""
+
+
+def _describe(row: JSON | None) -> str:
+    if row is None:
+        return "never started"
+    if row["current_nodes"]:
+        return f"{row['status']} at {', '.join(token['node_id'] for token in row['current_nodes'])}"
+    return f"{row['status']} ({row['exit_reason']})"
+
+
+# Nine o'clock on a weekday, by the clock of the place.
+def _morning_problem(results: JSON) -> str:
+    waits = [results[node] for node in MORNINGS if node in results]
+    if len(waits) != 1:
+        return f"waited for {len(waits)} mornings instead of one"
+    local = datetime.fromisoformat(waits[0]["local"])
+    is_right = (local.hour, local.minute) == (9, 0) and local.isoweekday() <= 5  # noqa: PLR2004  # Friday
+    return "" if is_right else f"was nudged at {local:%a %H:%M %Z}"
+
+
+def _compare_effects(people: Sequence[Person], names: Mapping[str, str], ledger: Ledger, report: Report) -> None:
+    wanted = plan.effects_expected(people)
+    done = {(effect, names.get(run, run)): len(keys) for (effect, run), keys in ledger.done.items()}
+    expected, actual = Counter(effect for effect, _ in wanted), Counter[str]()
+    for call in sorted({*wanted, *done}):
+        keys = done.get(call, 0)
+        actual[call[0]] += keys
+        if keys != (call in wanted):
+            report.problems.append(f"{call[1]}: {call[0]} was done under {keys} keys instead of {int(call in wanted)}")
+    report.effects = [Line(effect, expected[effect], actual[effect]) for effect in sorted({*expected, *actual})]
+    report.repeated_calls = sum(count - 1 for keys in ledger.done.values() for count in keys.values())
+    report.troubled_calls = sum(ledger.answers[answer] for answer in ("429", "500", "drop"))
+
+
+def _table(title: str, name: str, lines: Sequence[Line]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", min_width=64)
+    table.add_column(name, ratio=1)
+    for heading in ("expected", "actual"):
+        table.add_column(heading, justify="right")
+    for line in lines:
+        style = "green" if line.expected == line.actual else "red"
+        table.add_row(line.name, str(line.expected), f"[{style}]{line.actual}[/{style}]")
+    return table
