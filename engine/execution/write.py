@@ -17,7 +17,7 @@ import psycopg
 import uuid_utils
 from django.db import connection
 
-from engine.connections import execute, raw
+from engine.connections import execute, one, raw
 from engine.event_store.events import INSTANCE
 from engine.execution.burst import Burst
 from flows.models import FlowInstance
@@ -78,7 +78,8 @@ CANCEL_ACTIVITIES = """
     UPDATE activities SET status = 'cancelled', lease_until = NULL, completed_at = clock_timestamp()
      WHERE instance_id = ANY(%s) AND status IN ('pending', 'running', 'parked')
 """
-HOLD_ACTIVITIES = "UPDATE activities SET held = true WHERE instance_id = ANY(%s) AND status = 'pending'"
+# Also the running ones: an attempt that fails is not repeated until its run goes on.
+HOLD_ACTIVITIES = "UPDATE activities SET held = true WHERE instance_id = ANY(%s) AND status IN ('pending', 'running')"
 
 CURRENT_TX = "SELECT pg_current_xact_id()::text::bigint"
 
@@ -106,14 +107,14 @@ def batch(bursts: Sequence[Burst], *, metadata: dict[str, Any]) -> None:
 
 def current_tx() -> int:
     """Give the transaction's id; an event's `tx` is the greater of it and its aggregate's last."""
-    return int(execute(CURRENT_TX).fetchone()[0])
+    return int(one(CURRENT_TX))
 
 
 def copy(statement: str, lines: Iterable[str]) -> None:
     """COPY lines of PostgreSQL's text format into a table; no statement at all where there are none."""
     text = "".join(lines)
     if text:
-        with connection.wrap_database_errors, psycopg.Cursor(raw()).copy(statement) as sink:  # type: ignore[arg-type]  # constants
+        with connection.wrap_database_errors, psycopg.Cursor(raw()).copy(statement) as sink:
             sink.write(text)
 
 
@@ -280,5 +281,5 @@ def _json(value: JSON | None) -> str:
 
 # Activities run by the wall, whatever the engine's clock says.
 def _wall_now() -> datetime:
-    found: datetime = execute("SELECT clock_timestamp()").fetchone()[0]
+    found: datetime = one("SELECT clock_timestamp()")
     return found

@@ -103,6 +103,18 @@ def with_effect() -> dict[str, Any]:
     return graph({"entry": (*ENTRY, {None: "effect"}), "effect": ("effect", {}, {None: "done"}), "done": ("exit", {})})
 
 
+def beside_effect() -> dict[str, Any]:
+    return graph(
+        {
+            "entry": (*ENTRY, {None: ["effect", "first"]}),
+            "effect": ("effect", {}, {None: "done"}),
+            "first": ("wait", {"duration": "1d"}, {None: "fragile"}),
+            "fragile": ("fragile", {}, {None: "done"}),
+            "done": ("exit", {}),
+        }
+    )
+
+
 def append(passage: Passage, kind: str, data: dict[str, Any]) -> None:
     """Append an event as the timers and the activities do."""
     with transaction.atomic():
@@ -277,6 +289,24 @@ def test_pending_activities_are_held_for_the_length_of_the_pause(passage: Callab
     assert Activity.objects.get().held
     operations.resume(ada.id)
     assert not Activity.objects.get().held
+
+
+@pytest.mark.parametrize("ending", ["paused", "failed"])
+def test_an_attempt_that_fails_during_the_pause_is_not_repeated_in_it(
+    passage: Callable[..., Passage], ending: str
+) -> None:
+    ada = passage(beside_effect()).start()
+    Activity.objects.update(status="running", lease_until=NOON)
+    if ending == "paused":
+        operations.pause(ada.id)
+    else:
+        wake(ada, "first")
+        run_until_idle()
+    assert ada.status == ending
+
+    Activity.objects.update(status="pending", lease_until=None)
+
+    assert Activity.objects.get().held
 
 
 def test_two_resumes_at_once_are_one(passage: Callable[..., Passage]) -> None:
