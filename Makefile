@@ -6,7 +6,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SOURCES := kalcifer tenants flows engine $(wildcard marketing) tests manage.py
+SOURCES := kalcifer tenants flows engine benchmarks $(wildcard marketing) tests manage.py
 ARGS ?=
 
 .DEFAULT_GOAL := help

@@ -12,7 +12,7 @@ from typing import Any
 from django.db import connection
 from rich.console import Console
 
-from benchmarks import flows
+from benchmarks import graphs
 from benchmarks.failures import Unaccounted
 from engine import triggers
 from flows.models import Flow
@@ -65,7 +65,7 @@ class Bench:
 
     def publish(self, graph: JSON) -> Flow:
         """A flow of its own for each run."""
-        return flows.publish(self.tenant, f"bench-{next(self._names)}", graph)
+        return graphs.publish(self.tenant, f"bench-{next(self._names)}", graph)
 
     def start(self, flow: Flow, participants: int) -> list[str]:
         """Start a flow for so many participants in chunks; give their instances' ids."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks import figures, flows, passage
+from benchmarks import figures, graphs, passage
 from benchmarks.bench import Bench
 
 
@@ -10,5 +10,5 @@ def run(bench: Bench) -> dict[str, Any]:
     """Measure."""
     participants = bench.size(20_000, 2_000)
     with bench.running():
-        rates, cost = passage.measure(bench, flows.chain("noop", 3), participants)
+        rates, cost = passage.measure(bench, graphs.chain("noop", 3), participants)
     return {"instances_per_s": figures.of_runs(rates), "instances": participants, "per_instance": cost}

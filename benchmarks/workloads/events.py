@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from django.db import connection
 
-from benchmarks import figures, flows
+from benchmarks import figures, graphs
 from benchmarks.bench import Bench, name_of
 from benchmarks.failures import Unaccounted
 from benchmarks.http import Client
@@ -42,7 +42,7 @@ def run(bench: Bench) -> dict[str, Any]:
 
 
 def _resume(bench: Bench, url: str, events: int) -> tuple[float, dict[str, Any]]:
-    flow = bench.publish(flows.waiting_for("go"))
+    flow = bench.publish(graphs.waiting_for("go"))
     bench.start(flow, events)
     bench.wait_while(flow, "running")
     bench.account(flow, "waiting", events)
@@ -58,7 +58,7 @@ def _resume(bench: Bench, url: str, events: int) -> tuple[float, dict[str, Any]]
 # The endpoint alone: nobody routes, and nobody waits.
 def _accept(bench: Bench, events: int) -> list[float]:
     rates = []
-    flow = bench.publish(flows.waiting_for("go"))
+    flow = bench.publish(graphs.waiting_for("go"))
     with bench.running("web") as supervisor:
         for number in range(bench.runs + 1):
             bodies = _bodies(flow, events, prefix=f"{number}-")

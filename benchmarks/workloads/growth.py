@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import connection, models
 
-from benchmarks import figures, flows, passage
+from benchmarks import figures, graphs, passage
 from benchmarks.bench import Bench
 from engine.models import StoredEvent
 from flows.models import ExecutionStep, FlowInstance
@@ -19,7 +19,7 @@ NEW_ID = """(lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint)
 def run(bench: Bench) -> dict[str, Any]:
     """Measure both."""
     participants = bench.size(20_000, 2_000)
-    graph = flows.chain("noop", 3)
+    graph = graphs.chain("noop", 3)
     with bench.running():
         empty, _ = passage.measure(bench, graph, participants)
     _fill(bench, bench.rows)
@@ -37,7 +37,7 @@ def run(bench: Bench) -> dict[str, Any]:
 
 # Copies one real passage, row by row and column by column, under new ids.
 def _fill(bench: Bench, rows: int) -> None:
-    flow = bench.publish(flows.chain("noop", 3))
+    flow = bench.publish(graphs.chain("noop", 3))
     with bench.running("advance"):
         (template,) = bench.start(flow, 1)
         bench.wait_while(flow, "running", "waiting")

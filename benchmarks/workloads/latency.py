@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from benchmarks import flows, moments
+from benchmarks import graphs, moments
 from benchmarks.bench import Bench, name_of
 from benchmarks.http import Client
 from benchmarks.system import Reading
@@ -27,7 +27,7 @@ def run(bench: Bench) -> dict[str, Any]:
 
 
 def _sample(bench: Bench, client: Client, samples: int) -> list[float]:
-    flow = bench.publish(flows.chain("noop", 3))
+    flow = bench.publish(graphs.chain("noop", 3))
     path = f"/flows/{flow.pk}/trigger"
 
     def trigger(number: int) -> str:

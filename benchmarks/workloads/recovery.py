@@ -7,7 +7,7 @@ from typing import Any
 import psutil
 from django.db import connection
 
-from benchmarks import figures, flows
+from benchmarks import figures, graphs
 from benchmarks.bench import Bench, wait_until
 from benchmarks.failures import Unaccounted
 from flows.models import Flow
@@ -26,7 +26,7 @@ def run(bench: Bench) -> dict[str, Any]:
     seconds, from_ready, in_flight = [], [], []
     with bench.running() as supervisor:
         for number in range(1, bench.runs + 1):
-            flow = bench.publish(flows.mixed())
+            flow = bench.publish(graphs.mixed())
             bench.start(flow, int(wanted * SPARE))
             wait_until(lambda flow=flow: _count(STEPS, flow), what="somebody to move", tick=0.001)  # type: ignore[misc]  # bound now
             _kill(supervisor)

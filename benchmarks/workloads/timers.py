@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import connection
 
-from benchmarks import figures, flows, system
+from benchmarks import figures, graphs, system
 from benchmarks.bench import Bench
 from benchmarks.failures import Unaccounted
 from benchmarks.system import Reading
@@ -25,7 +25,7 @@ def run(bench: Bench) -> dict[str, Any]:
         for number in range(1, bench.runs + 1):
             due = _query(SERVER_NOW, [])[0] + ahead
             before_waiting = system.memory_mib(list(supervisor.processes.values()))
-            flow = bench.publish(flows.waiting_until(due))
+            flow = bench.publish(graphs.waiting_until(due))
             before = Reading.now()
             bench.start(flow, participants)
             bench.wait_while(flow, "running")

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from benchmarks import figures, flows, moments, system
+from benchmarks import figures, graphs, moments, system
 from benchmarks.bench import Bench, name_of
 from benchmarks.http import Client
 from flows.models import Flow
@@ -45,7 +45,7 @@ def _memory(supervisor: Supervisor) -> float:
 
 
 def _wait(bench: Bench, participants: int) -> tuple[Flow, list[str]]:
-    flow = bench.publish(flows.waiting_for("go"))
+    flow = bench.publish(graphs.waiting_for("go"))
     ids = bench.start(flow, participants)
     bench.wait_while(flow, "running")
     bench.account(flow, "waiting", participants)
