@@ -1,7 +1,8 @@
 """
 The one place that computes the state of an instance.
 
-`apply` folds one event into a state. The loop writes its output, verbs only append events, and replay and `verify` call the same function.
+`apply` folds one event into a state. The loop writes its output, verbs only append events, and replay and `verify` call
+the same function.
 It reads no clock and no table; the state it is given belongs to the caller and is changed in place.
 """
 
@@ -54,7 +55,12 @@ class InstanceState:
     @property
     def context(self) -> JSON:
         """The `context` column."""
-        return {"entry": self.entry, "accumulated": self.accumulated, "outcomes": self.outcomes, "entry_event": self.entry_event}
+        return {
+            "entry": self.entry,
+            "accumulated": self.accumulated,
+            "outcomes": self.outcomes,
+            "entry_event": self.entry_event,
+        }
 
     @property
     def current_nodes(self) -> list[JSON]:
@@ -70,7 +76,8 @@ def apply(state: InstanceState, event: Event) -> InstanceState:
     """
     Fold an event into a state.
 
-    Raises SequenceGap, IllegalTransition or KeyError (a token that is not there); the state is spoilt then and must be thrown away.
+    Raises SequenceGap, IllegalTransition or KeyError (a token that is not there); the state is spoilt then and must be
+    thrown away.
     """
     if event.sequence != state.sequence + 1:
         raise SequenceGap(f"Event {event.sequence} ({event.type}) of {state.id} follows {state.sequence}.")

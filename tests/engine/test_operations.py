@@ -342,6 +342,14 @@ def test_retry_goes_on_at_the_failed_node(passage: Callable[..., Passage]) -> No
     assert_sound(ada.id)
 
 
+def test_a_retried_node_knows_when_the_one_before_it_began(passage: Callable[..., Passage]) -> None:
+    ada = passage(breaking()).start()
+
+    operations.retry(ada.id)
+
+    assert ada.instance.current_nodes[0]["after"] == NOON.isoformat()
+
+
 def test_a_node_that_still_fails_fails_the_instance_again(passage: Callable[..., Passage]) -> None:
     ada = passage(breaking()).start()
 
