@@ -15,8 +15,8 @@ JSON = dict[str, Any]
 FLOWS = ("onboarding", "order", "dunning")
 REGIONS = ("europe", "america", "asia")
 # Engine time over which people arrive, and how long after they see an occasion they act on it.
-ARRIVALS = timedelta(days=5)
-LONGEST_HESITATION = timedelta(days=1)
+ARRIVALS = timedelta(days=4)
+LONGEST_HESITATION = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 LOOK_EVERY = 0.5
 MAX_EVENTS = 1000
+# Whoever is there already goes before whoever comes: nobody's decision waits for a queue at the door.
+MOST_AT_ONCE = 50
 PAGE = 500
 LIVE = "running,waiting,paused"
 
@@ -54,9 +56,9 @@ class Simulation:
         began = time.monotonic()
         while not ended.is_set() and (passed := time.monotonic() - began) < seconds:
             self.sight.seconds = passed
-            self._arrive(passed)
             is_anybody_there = self._look()
             self._act()
+            self._arrive(passed)
             show(self.sight)
             if not is_anybody_there and not self._to_come and self._all_have_ended():
                 return
@@ -64,16 +66,13 @@ class Simulation:
         self._all_have_ended()
 
     def _arrive(self, passed: float) -> None:
-        waiting = self._to_come
-        coming = [person for person in waiting if self._real(person.arrives) <= passed]
-        if not coming:
-            return
+        coming = [person for person in self._to_come if self._real(person.arrives) <= passed][:MOST_AT_ONCE]
         self._onboard(plan.of_flow(coming, "onboarding"))
         for person in plan.of_flow(coming, "order"):
             self._order(person)
         self._dun(plan.of_flow(coming, "dunning"))
         self.sight.arrived.update(person.script.flow for person in coming)
-        self._to_come = [person for person in waiting if person not in coming]
+        del self._to_come[: len(coming)]
 
     # An event starts whatever flow listens to it.
     def _onboard(self, people: Sequence[Person]) -> None:

@@ -29,8 +29,8 @@ from kalcifer.exits import Exit
 from kalcifer.management.commands import up
 from kalcifer.supervisor import Supervisor
 
-# Half a day in a second: the shortest decision, five days, leaves ten seconds.
-SPEED = 43_200.0
+# Ten hours in a second: the shortest decision, eight days, leaves nineteen seconds.
+SPEED = 36_000.0
 LONGEST_STORY_DAYS = 40
 MARGIN_S = 60.0
 
