@@ -26,7 +26,8 @@ FIND = """
         (SELECT tenant_id FROM activities WHERE status = 'pending' AND NOT held ORDER BY tenant_id LIMIT 1)
         UNION ALL
         SELECT (SELECT a.tenant_id FROM activities a
-                 WHERE a.status = 'pending' AND NOT a.held AND a.tenant_id > busy.tenant_id ORDER BY a.tenant_id LIMIT 1)
+                 WHERE a.status = 'pending' AND NOT a.held AND a.tenant_id > busy.tenant_id
+                     ORDER BY a.tenant_id LIMIT 1)
           FROM busy WHERE busy.tenant_id IS NOT NULL
     ), share AS MATERIALIZED (
         SELECT tenant_id, greatest(1, %(limit)s / count(*) OVER ())::int AS most
@@ -36,7 +37,8 @@ FIND = """
       FROM share CROSS JOIN LATERAL (
         SELECT a.id, a.flow_id, f.status = 'paused' AS paused
           FROM activities a LEFT JOIN flows f ON f.id = a.flow_id
-         WHERE a.tenant_id = share.tenant_id AND a.status = 'pending' AND NOT a.held AND a.due_at <= clock_timestamp() AND a.deaths = 0
+         WHERE a.tenant_id = share.tenant_id AND a.status = 'pending' AND NOT a.held
+             AND a.due_at <= clock_timestamp() AND a.deaths = 0
          ORDER BY a.due_at, a.id
          LIMIT share.most
            FOR UPDATE OF a SKIP LOCKED
@@ -60,10 +62,12 @@ HOLD = """
 
 LEASE = """
     UPDATE activities a
-       SET status = 'running', attempts = a.attempts + 1, worker = %(worker)s, started_at = coalesce(a.started_at, clock_timestamp()),
+       SET status = 'running', attempts = a.attempts + 1, worker = %(worker)s, started_at = coalesce(a.started_at,
+       clock_timestamp()),
            lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
      WHERE a.id = ANY(%(ids)s) AND a.status = 'pending'
- RETURNING a.id, a.tenant_id, a.flow_id, a.instance_id, a.node_id, a.kind, a.target, a.input, a.idempotency_key, a.policy, a.attempts
+ RETURNING a.id, a.tenant_id, a.flow_id, a.instance_id, a.node_id, a.kind, a.target, a.input, a.idempotency_key,
+ a.policy, a.attempts
 """
 
 RENEW = """
@@ -71,19 +75,23 @@ RENEW = """
      WHERE id = ANY(%(ids)s) AND status = 'running' AND worker = %(worker)s
 """
 
-# Records outcomes, fenced by the attempt: a late one, of an attempt that was given up or cancelled, changes nothing and is not returned.
+# Records outcomes, fenced by the attempt: a late one, of an attempt that was given up or cancelled, changes nothing and
+# is not returned.
 RECORD = """
     UPDATE activities a
        SET status = n.status, result = n.result, error = n.error, lease_until = NULL, deaths = 0,
-           due_at = CASE WHEN n.status = 'pending' THEN clock_timestamp() + make_interval(secs => n.pause) ELSE a.due_at END,
+           due_at = CASE WHEN n.status = 'pending'
+                         THEN clock_timestamp() + make_interval(secs => n.pause) ELSE a.due_at END,
            completed_at = CASE WHEN n.status = 'pending' THEN NULL ELSE clock_timestamp() END
-      FROM jsonb_to_recordset(%s::jsonb) AS n(id uuid, attempt int, status text, result jsonb, error jsonb, pause float8)
+      FROM jsonb_to_recordset(%s::jsonb) AS n(id uuid, attempt int, status text, result jsonb, error jsonb,
+      pause float8)
      WHERE a.id = n.id AND a.status = 'running' AND a.attempts = n.attempt
  RETURNING a.id
 """
 
 FIND_EXPIRED = """
-    SELECT id, tenant_id, flow_id, instance_id, node_id, kind, target, input, idempotency_key, policy, attempts, deaths FROM activities
+    SELECT id, tenant_id, flow_id, instance_id, node_id, kind, target, input, idempotency_key, policy, attempts,
+    deaths FROM activities
      WHERE status = 'running' AND lease_until < clock_timestamp() ORDER BY id LIMIT 500
 """
 GIVE_UP = """
@@ -100,7 +108,8 @@ IS_PENDING = """
 """
 
 HAS_SUSPECTS = """
-    SELECT 1 FROM activities WHERE status = 'pending' AND NOT held AND due_at <= clock_timestamp() AND deaths > 0 LIMIT 1
+    SELECT 1 FROM activities WHERE status = 'pending' AND NOT held AND due_at <= clock_timestamp()
+        AND deaths > 0 LIMIT 1
 """
 
 
@@ -169,7 +178,9 @@ def judge(lease: Lease, outcome: Outcome) -> Ended:
         outcome = Failed("An activity cannot wait: it must answer Completed, Branched or Failed.", retryable=False)
     if isinstance(outcome, Failed):
         status = verdict_on(outcome, lease.policy, lease.attempt)
-        return Ended(lease, outcome, status, pause_before(lease.attempt, outcome, lease.policy) if status == "pending" else 0.0)
+        return Ended(
+            lease, outcome, status, pause_before(lease.attempt, outcome, lease.policy) if status == "pending" else 0.0
+        )
     return Ended(lease, outcome, "completed")
 
 
@@ -184,7 +195,11 @@ def record(ended: Sequence[Ended], metadata: JSON) -> None:
             _record(ended, metadata)
     except batch.CULPABLE as error:
         if len(ended) == 1:
-            failure = Failed(f"The result could not be stored: {str(error)[:500]}".replace("\x00", ""), code="invalid_result", retryable=False)
+            failure = Failed(
+                f"The result could not be stored: {str(error)[:500]}".replace("\x00", ""),
+                code="invalid_result",
+                retryable=False,
+            )
             with transaction.atomic(durable=True):
                 _record([judge(ended[0].lease, failure)], metadata)
             return
@@ -229,13 +244,16 @@ def _take(statement: str, parameters: JSON, worker: str) -> list[Lease]:
 
 
 def _lease(row: Sequence[Any]) -> Lease:
-    return Lease(*row[:7], orjson.loads(row[7]), row[8], orjson.loads(row[9]), row[10])
+    before, key, attempt = row[:7], row[8], row[10]
+    return Lease(*before, orjson.loads(row[7]), key, orjson.loads(row[9]), attempt)  # type: ignore[call-arg]  # LEASE's columns
 
 
 def _give_up(row: Sequence[Any]) -> Ended:
     lease, deaths = _lease(row), row[11] + 1
     if deaths >= engine_settings().max_deaths:
-        return Ended(lease, Failed(f"Its worker process died {deaths} times.", code="quarantined", retryable=False), "parked")
+        return Ended(
+            lease, Failed(f"Its worker process died {deaths} times.", code="quarantined", retryable=False), "parked"
+        )
     failure = Failed("Its worker died; the outcome is unknown.", code="worker_lost", unknown=True)
     return Ended(lease, failure, "parked" if lease.policy["on_unknown"] == "park" else "pending")
 
@@ -250,7 +268,14 @@ def _record(ended: Sequence[Ended], metadata: JSON) -> None:
 def _append(ended: Sequence[Ended], statement: str, metadata: JSON) -> None:
     found = rows.lock({each.lease.instance_id for each in ended if each.lease.instance_id})
     document = [
-        {"id": each.lease.id, "attempt": each.lease.attempt, "status": each.status, "result": each.result, "error": each.error, "pause": each.pause_s}
+        {
+            "id": each.lease.id,
+            "attempt": each.lease.attempt,
+            "status": each.status,
+            "result": each.result,
+            "error": each.error,
+            "pause": each.pause_s,
+        }
         for each in ended
     ]
     changed = {row[0] for row in execute(statement, [orjson.dumps(document).decode()]).fetchall()}
@@ -266,7 +291,7 @@ def _append(ended: Sequence[Ended], statement: str, metadata: JSON) -> None:
 
 
 def append_outcome(burst: Burst, ended: Ended) -> None:
-    """Tell an instance what became of an activity that one of its tokens waits for; a token that has gone on does not hear of it."""
+    """Tell an instance what became of an activity; a token that has gone on does not hear of it."""
     lease = ended.lease
     token = burst.state.tokens.get(lease.node_id)
     if token is None or token["activity"] != lease.id:
@@ -277,5 +302,3 @@ def append_outcome(burst: Burst, ended: Ended) -> None:
     else:
         data |= {"error": ended.error, "final": ended.status == "failed", "parked": ended.status == "parked"}
         burst.record("activity_failed", data)
-
-

@@ -44,7 +44,9 @@ def _call(lease: Lease, instance: Sequence[Any] | None) -> Call:
     if lease.kind != "node":
         handler = _handlers.get(lease.kind)
         if handler is None:
-            return lambda: Failed(f"Nobody does activities of the kind {lease.kind}.", code="unknown_kind", retryable=False)
+            return lambda: Failed(
+                f"Nobody does activities of the kind {lease.kind}.", code="unknown_kind", retryable=False
+            )
         return lambda: handler(lease)
     if instance is None:
         return lambda: Failed("Its instance is gone.", retryable=False)
@@ -62,7 +64,9 @@ def _run_node(lease: Lease, instance: Sequence[Any]) -> Outcome:
     return node.execute(compiled.nodes[lease.node_id].config, step)
 
 
-def _step(lease: Lease, compiled: program.Program, participant_id: str, flow_id: str, context: JSON, entered_at: datetime) -> StepContext:  # noqa: PLR0913 - what a step knows
+def _step(
+    lease: Lease, compiled: program.Program, participant_id: str, flow_id: str, context: JSON, entered_at: datetime
+) -> StepContext:
     return StepContext(
         now=clock.now(),
         tenant_id=lease.tenant_id,

@@ -1,4 +1,4 @@
-"""The process that does side effects: leases them, calls their handlers on threads, records what came of them in groups."""
+"""Does side effects: leases them, calls their handlers on threads, records what came of them in groups."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ActivityWorker:
         self._suspects_at = 0.0
 
     def run(self, *, slice_s: float, task_id: str = "") -> int:
-        """Work until nothing is due, or the slice is over and what is running has ended; give the number of attempts made."""
+        """Work until nothing is due, or the slice is over and all has ended; give the number of attempts."""
         self._again.set()
         if not self._alone.acquire(blocking=False):
             return 0
@@ -102,25 +102,33 @@ class ActivityWorker:
         ended = [activities.judge(self._running.pop(future)[0], future.result()) for future in finished]
         return ended + self._overdue()
 
-    # A thread cannot be stopped: its attempt is given up, with an outcome nobody knows, and what it says later is refused by the fence.
+    # A thread cannot be stopped: its attempt is given up, with an outcome nobody knows, and what it says later is
+    # refused by the fence.
     def _overdue(self) -> list[Ended]:
         now = time.monotonic()
-        late = [future for future, (lease, since) in self._running.items() if now - since > lease.policy["timeout_s"] + 1.0]
+        late = [
+            future for future, (lease, since) in self._running.items() if now - since > lease.policy["timeout_s"] + 1.0
+        ]
         ended = []
         for future in late:
             lease, _ = self._running.pop(future)
             if not future.cancel():
                 self._abandoned += 1
-            logger.warning("activity.overdue", extra={"activity": lease.id, "instance": lease.instance_id, "node": lease.node_id})
+            logger.warning(
+                "activity.overdue", extra={"activity": lease.id, "instance": lease.instance_id, "node": lease.node_id}
+            )
             seconds = lease.policy["timeout_s"]
-            ended.append(activities.judge(lease, Failed(f"No answer within {seconds:g} s.", code="timeout", unknown=True)))
+            ended.append(
+                activities.judge(lease, Failed(f"No answer within {seconds:g} s.", code="timeout", unknown=True))
+            )
         if self._abandoned >= self._threads:
             self._pool.shutdown(wait=False)
             self._pool, self._abandoned = ThreadPoolExecutor(self._threads, thread_name_prefix="activity"), 0
         return ended
 
 
-# Whatever a handler raises is its own activity's failure. Connections it opened are closed with it: pool threads have no request to end.
+# Whatever a handler raises is its own activity's failure. Connections it opened are closed with it: pool threads have
+# no request to end.
 def _guarded(call: Callable[[], Outcome]) -> Outcome:
     try:
         return call()

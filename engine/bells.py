@@ -1,7 +1,8 @@
 """
 Doorbells: "there may be work", said once, after commit.
 
-A bell carries no work, may be lost, and never makes its caller fail or wait: the sweeps find whatever no bell announced.
+A bell carries no work, may be lost, and never makes its caller fail or wait: the sweeps find whatever no bell
+announced.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Ringer:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._pid = 0
-        self._redis: redis.Redis[bytes] | None = None
+        self._redis: redis.Redis | None = None
         self._connection: Any = None
         self._silent_until = 0.0
         self.failures = 0
@@ -90,7 +91,7 @@ class Ringer:
         return True
 
     def answer(self, bell: Bell) -> None:
-        """Forget the mark of a bell; to be done before the tables are read, so that what is committed meanwhile rings again."""
+        """Forget the mark of a bell before the tables are read: what is committed meanwhile rings again."""
         if self.is_silent:
             return
         try:

@@ -1,7 +1,8 @@
 """
 The one door for time.
 
-Engine time rests on PostgreSQL's clock plus this process's monotonic one, so that a host whose clock jumps wakes nobody early; one database row
+Engine time rests on PostgreSQL's clock plus this process's monotonic one, so that a host whose clock jumps wakes nobody
+early; one database row
 anchors it, so that every process agrees, also at speed.
 """
 
@@ -26,7 +27,8 @@ MAKE_ANCHOR = """
     ON CONFLICT (id) DO NOTHING
 """
 
-# The first process that comes with another speed moves the anchor; the others find it moved. Engine time goes on where it stands.
+# The first process that comes with another speed moves the anchor; the others find it moved. Engine time goes on where
+# it stands.
 CHANGE_SPEED = """
     UPDATE clock_anchor
        SET engine_at = engine_at + (clock_timestamp() - real_at) * speed, real_at = clock_timestamp(), speed = %(speed)s

@@ -14,8 +14,10 @@ class EngineSettings:
     """
     Settings `KALCIFER_<NAME>`; times are seconds.
 
-    batch_size: instances per transaction. slice_s: how long a task works before it gives way. countdown_horizon_s: how near a timer must be
-    to get its countdown. lease_s: how long an activity is held without a heartbeat. activity_threads: side effects at once per process.
+    batch_size: instances per transaction. slice_s: how long a task works before it gives way. countdown_horizon_s: how
+    near a timer must be
+    to get its countdown. lease_s: how long an activity is held without a heartbeat. activity_threads: side effects at
+    once per process.
     max_deaths: worker processes an instance may take along before it is quarantined.
     """
 

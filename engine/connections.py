@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from django.db import connection
+from psycopg.abc import Loader
+from psycopg.pq import Format
 from psycopg.types.string import TextLoader
 
-_MOMENTS = psycopg.adapters.get_loader(psycopg.adapters.types["timestamptz"].oid, psycopg.pq.Format.TEXT)
-assert _MOMENTS is not None
+_MOMENTS = cast("type[Loader]", psycopg.adapters.get_loader(psycopg.adapters.types["timestamptz"].oid, Format.TEXT))
 
 
 class Cursor(psycopg.Cursor[Any]):
@@ -27,14 +28,20 @@ class Cursor(psycopg.Cursor[Any]):
 def raw() -> psycopg.Connection[Any]:
     """Give the connection of this thread; what is done on it belongs to the `atomic()` around it."""
     connection.ensure_connection()
-    return connection.connection  # type: ignore[no-any-return]  # Django does not type it
+    return cast("psycopg.Connection[Any]", connection.connection)
+
+
+def one(statement: str, parameters: Any = None) -> Any:
+    """Run a statement that gives one value, and give it."""
+    row = execute(statement, parameters).fetchone()
+    return None if row is None else row[0]
 
 
 def execute(statement: str, parameters: Any = None) -> Cursor:
     """Run a statement of this module's callers, prepared, in the transaction of this thread."""
     # Errors come out as Django's, so that callers know one family of them.
     with connection.wrap_database_errors:
-        return Cursor(raw()).execute(statement, parameters, prepare=True)  # type: ignore[arg-type]  # constants, not literals
+        return Cursor(raw()).execute(statement, parameters, prepare=True)
 
 
 class SideConnection:

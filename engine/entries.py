@@ -24,14 +24,16 @@ if TYPE_CHECKING:
 JSON = dict[str, Any]
 
 SEGMENT_EVENTS = {"segment.entered": "entered", "segment.left": "left"}
-# An event that the engine itself caused, so many causes deep, starts nothing: flows that feed each other would never end.
+# An event that the engine itself caused, so many causes deep, starts nothing: flows that feed each other would never
+# end.
 MAX_DEPTH = 10
 
 # The trigger nodes of active flows that listen for these keys.
 TRIGGERS = """
     SELECT t.tenant_id, t.kind, t.key, t.flow_id, t.version_id, t.node_id, f.status
       FROM flow_triggers t JOIN flows f ON f.id = t.flow_id
-      JOIN (SELECT DISTINCT * FROM unnest(%(tenants)s::uuid[], %(kinds)s::text[], %(keys)s::text[])) AS n(tenant_id, kind, key)
+      JOIN (SELECT DISTINCT * FROM unnest(%(tenants)s::uuid[], %(kinds)s::text[],
+      %(keys)s::text[])) AS n(tenant_id, kind, key)
         ON t.tenant_id = n.tenant_id AND t.kind = n.kind AND t.key = n.key
      WHERE f.status IN ('active', 'paused')
      ORDER BY t.flow_id, t.node_id
@@ -60,8 +62,14 @@ def _start(flow: Flow, node_id: str, arrivals: Sequence[Arrival], now: datetime,
         return
     for arrival, verdict in zip(arrivals, verdicts, strict=True):
         if verdict.refusal is None:
-            arrival.effects.append({"kind": "started", "flow_id": str(flow.pk), "instance_id": verdict.instance_id, "node_id": node_id})
-        elif not (isinstance(verdict.refusal, AlreadyInFlow) and verdict.instance_id and _restart(verdict.instance_id, arrival, now, metadata)):
+            arrival.effects.append(
+                {"kind": "started", "flow_id": str(flow.pk), "instance_id": verdict.instance_id, "node_id": node_id}
+            )
+        elif not (
+            isinstance(verdict.refusal, AlreadyInFlow)
+            and verdict.instance_id
+            and _restart(verdict.instance_id, arrival, now, metadata)
+        ):
             effect = _refused(flow, verdict.refusal.code, node_id)
             arrival.effects.append(effect | ({"instance_id": verdict.instance_id} if verdict.instance_id else {}))
 
@@ -91,7 +99,9 @@ def _restart(instance_id: str, arrival: Arrival, now: datetime, metadata: dict[s
     burst.disarm(at)
     burst.arm(at, until=wait.until, event_types=list(wait.event_types), filter_=wait.filter)
     write.batch([burst], metadata=metadata)
-    arrival.effects.append({"kind": "wait_restarted", "flow_id": burst.state.flow_id, "instance_id": instance_id, "node_id": at})
+    arrival.effects.append(
+        {"kind": "wait_restarted", "flow_id": burst.state.flow_id, "instance_id": instance_id, "node_id": at}
+    )
     return True
 
 
@@ -124,7 +134,8 @@ def _keys(arrival: Arrival) -> Iterator[tuple[str, str]]:
         yield "segment", arrival.data["segment_id"]
 
 
-# The reason code for which a trigger node does not start its flow; '' where it listens for something else; None where it does.
+# The reason code for which a trigger node does not start its flow; '' where it listens for something else; None where
+# it does.
 def _refusal(compiled: Program, node_id: str, arrival: Arrival, now: datetime) -> str | None:
     node = compiled.nodes[node_id]
     if node.type == "segment_entry":

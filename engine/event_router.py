@@ -21,13 +21,15 @@ from engine.execution.batch import CULPABLE
 JSON = dict[str, Any]
 logger = logging.getLogger(__name__)
 
-# Finds events that nobody routed, an equal share per tenant, and takes the lock of each one's participant. The lock is only tried, row by row in
-# the order of the index, so a colleague's participants are passed over and nobody waits for anybody.
+# Finds events that nobody routed, an equal share per tenant, and takes the lock of each one's participant. The lock is
+# only tried, row by row in the order of the index, so a colleague's participants are passed over and nobody waits for
+# anybody.
 TAKE_PARTICIPANTS = """
     WITH RECURSIVE busy AS (
         (SELECT tenant_id FROM inbound_events WHERE routed_at IS NULL ORDER BY tenant_id LIMIT 1)
         UNION ALL
-        SELECT (SELECT e.tenant_id FROM inbound_events e WHERE e.routed_at IS NULL AND e.tenant_id > busy.tenant_id ORDER BY e.tenant_id LIMIT 1)
+        SELECT (SELECT e.tenant_id FROM inbound_events e WHERE e.routed_at IS NULL
+            AND e.tenant_id > busy.tenant_id ORDER BY e.tenant_id LIMIT 1)
           FROM busy WHERE busy.tenant_id IS NOT NULL
     ), share AS MATERIALIZED (
         SELECT tenant_id, greatest(1, %(limit)s / count(*) OVER ())::int AS most
@@ -37,20 +39,23 @@ TAKE_PARTICIPANTS = """
       FROM share CROSS JOIN LATERAL (
         SELECT e.tenant_id, e.participant_id FROM inbound_events e
          WHERE e.tenant_id = share.tenant_id AND e.routed_at IS NULL
-           AND pg_try_advisory_xact_lock(hashtextextended('participant:' || e.tenant_id::text || ':' || e.participant_id, 0))
+           AND pg_try_advisory_xact_lock(
+                   hashtextextended('participant:' || e.tenant_id::text || ':' || e.participant_id, 0))
          ORDER BY e.id LIMIT share.most
       ) AS taken
 """
 
-# Reads anew under the locks: what a colleague routed in between is gone, and a participant's earlier events are all here. At most some of
-# each participant's, so that one who is flooded does not fill the transaction.
+# Reads anew under the locks: what a colleague routed in between is gone, and a participant's earlier events are all
+# here. At most some of each participant's, so that one who is flooded does not fill the transaction.
 READ_UNROUTED = """
-    SELECT e.id, e.tenant_id, e.participant_id, e.event_id, e.event_type, e.data, e.occurred_at, e.received_at, e.flow_id, e.entry_node,
+    SELECT e.id, e.tenant_id, e.participant_id, e.event_id, e.event_type, e.data, e.occurred_at, e.received_at,
+    e.flow_id, e.entry_node,
            e.causation_depth
       FROM unnest(%(tenants)s::uuid[], %(participants)s::text[]) AS p(tenant_id, participant_id)
      CROSS JOIN LATERAL (
         SELECT * FROM inbound_events e
-         WHERE e.tenant_id = p.tenant_id AND e.participant_id = p.participant_id AND e.routed_at IS NULL ORDER BY e.id LIMIT 20
+         WHERE e.tenant_id = p.tenant_id AND e.participant_id = p.participant_id AND e.routed_at IS NULL
+             ORDER BY e.id LIMIT 20
       ) AS e
      ORDER BY e.id
 """
@@ -85,7 +90,8 @@ def route(*, slice_s: float | None = None, task_id: str = "") -> int:
     """
     Route whatever is in the inbox until nothing is, or the slice is over; give the number of events routed.
 
-    A batch is one transaction: an event is marked as routed together with everything that it did. Harmless when doubled.
+    A batch is one transaction: an event is marked as routed together with everything that it did. Harmless when
+    doubled.
     """
     settings = engine_settings()
     until = time.monotonic() + (settings.slice_s if slice_s is None else slice_s)
@@ -162,7 +168,12 @@ def _read(keys: list[tuple[str, str]]) -> list[Arrival]:
         return []
     parameters = {"tenants": [key[0] for key in keys], "participants": [key[1] for key in keys]}
     found = execute(READ_UNROUTED, parameters).fetchall()
-    return [Arrival(*row[:5], orjson.loads(row[5]), *row[6:]) for row in found]
+    return [_arrival(row) for row in found]
+
+
+def _arrival(row: Sequence[Any]) -> Arrival:
+    before, data, after = row[:5], orjson.loads(row[5]), row[6:]
+    return Arrival(*before, data, *after)  # type: ignore[call-arg]  # the columns of READ_UNROUTED, in order
 
 
 def _mark(arrivals: Sequence[Arrival]) -> None:

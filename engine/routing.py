@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ FORGET = "DELETE FROM event_subscriptions WHERE id = ANY(%s)"
 
 
 def route_wave(wave: Sequence[Arrival], now: datetime, metadata: dict[str, str]) -> None:
-    """Resolve waits, then goals and exits, then start flows: for one event of each participant, whose locks are held."""
+    """Resolve waits, then goals and exits, then start flows: one event of each participant, locks held."""
     listeners = _listeners(wave)
     found = rows.lock({each[3] for each in listeners})
     bursts: dict[str, Burst] = {}
@@ -45,7 +46,9 @@ def route_wave(wave: Sequence[Arrival], now: datetime, metadata: dict[str, str])
     paused = {row.id for row in found.values() if row.paused}
     spent: list[str] = []
     order = {"wait": 0, "goal": 1, "exit": 2}
-    for place, sub_id, kind, instance_id, node_id, raw_filter, since, until in sorted(listeners, key=lambda each: (each[0], order[each[2]], each[1])):
+    for place, sub_id, kind, instance_id, node_id, raw_filter, since, until in sorted(
+        listeners, key=lambda each: (each[0], order[each[2]], each[1])
+    ):
         if instance_id not in bursts:
             continue
         arrival, burst = wave[place - 1], bursts[instance_id]
@@ -58,14 +61,16 @@ def route_wave(wave: Sequence[Arrival], now: datetime, metadata: dict[str, str])
     entries.enter(wave, now, metadata)
 
 
+@dataclass(frozen=True, slots=True)
 class _Listener:
     """A subscription that an event has reached."""
 
-    __slots__ = ("is_paused", "kind", "node_id", "raw_filter", "since", "until")
-
-    def __init__(self, kind: str, node_id: str, raw_filter: str | None, since: datetime, until: datetime | None, is_paused: bool) -> None:  # noqa: PLR0913,FBT001 - one row's columns
-        self.kind, self.node_id, self.raw_filter = kind, node_id, raw_filter
-        self.since, self.until, self.is_paused = since, until, is_paused
+    kind: str
+    node_id: str
+    raw_filter: str | None
+    since: datetime
+    until: datetime | None
+    is_paused: bool
 
     def matches(self, arrival: Arrival, burst: Burst) -> bool:
         """Whether the event's data pass the filter."""
@@ -73,7 +78,8 @@ class _Listener:
             return True
         state = burst.state
         scope = Scope(
-            entry=state.entry, event=arrival.data, accumulated=state.accumulated, outcomes=state.outcomes, now=burst.now,
+            entry=state.entry, event=arrival.data, accumulated=state.accumulated, outcomes=state.outcomes,
+            now=burst.now,
             run={"id": state.id, "flow": state.flow_id, "version": state.version, "entered_at": state.entered_at},
             aliases=burst.program.aliases,
         )  # fmt: skip
@@ -95,8 +101,7 @@ def _hear_wait(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:
     token = burst.state.tokens.get(listener.node_id)
     if token is None or token["status"] != "waiting" or burst.state.status not in LIVE:
         return False
-    # What arrived before the wait began is the look-back's to judge, and it has.
-    if arrival.received_at < listener.since or not listener.matches(arrival, burst):
+    if not _counts(listener, arrival, burst, iso_since=token["since"]) or not listener.matches(arrival, burst):
         return False
     effect = {"instance_id": burst.state.id, "flow_id": burst.state.flow_id, "node_id": listener.node_id}
     if listener.until is not None and arrival.occurred_at > listener.until and not listener.is_paused:
@@ -108,6 +113,23 @@ def _hear_wait(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:
     return False
 
 
+# What arrived before the wait began counts only where it looks back, and once. The look-back has judged what it could see; an event whose
+# transaction committed after it comes to be judged here.
+def _counts(listener: _Listener, arrival: Arrival, burst: Burst, *, iso_since: str) -> bool:
+    if arrival.received_at < listener.since:
+        return False
+    if arrival.received_at >= datetime.fromisoformat(iso_since):
+        return not _is_used(arrival, burst)
+    return arrival.occurred_at >= listener.since and not _is_used(arrival, burst)
+
+
+def _is_used(arrival: Arrival, burst: Burst) -> bool:
+    state = burst.state
+    if arrival.event_id == state.entry_event:
+        return True
+    return any(isinstance(each, dict) and each.get("event_id") == arrival.event_id for each in state.accumulated.values())
+
+
 def _hear_goal(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:
     goal = burst.program.settings.goal
     if goal is None or (listener.until is not None and arrival.occurred_at > listener.until):
@@ -115,7 +137,9 @@ def _hear_goal(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:
     if not listener.matches(arrival, burst):
         return False
     burst.record("goal_reached", {"name": goal.name, "node": None, "event": as_json(arrival)})
-    arrival.effects.append({"kind": "goal", "instance_id": burst.state.id, "flow_id": burst.state.flow_id, "name": goal.name})
+    arrival.effects.append(
+        {"kind": "goal", "instance_id": burst.state.id, "flow_id": burst.state.flow_id, "name": goal.name}
+    )
     if goal.exit_on_goal and burst.state.status in LIVE and not _resolved(arrival, burst):
         _exit(arrival, burst, "goal")
     return True
@@ -137,7 +161,9 @@ def _resolved(arrival: Arrival, burst: Burst) -> bool:
 
 def _exit(arrival: Arrival, burst: Burst, reason: str) -> None:
     burst.end("exited", {"reason": reason, "detail": f"{arrival.event_type} ({arrival.event_id})", "node": None})
-    arrival.effects.append({"kind": "exited", "code": reason, "instance_id": burst.state.id, "flow_id": burst.state.flow_id})
+    arrival.effects.append(
+        {"kind": "exited", "code": reason, "instance_id": burst.state.id, "flow_id": burst.state.flow_id}
+    )
 
 
 def as_json(arrival: Arrival) -> JSON:

@@ -1,7 +1,8 @@
 """
 The sweep: what no doorbell announced is found here.
 
-`sweep` looks at one index each and rings; `run_without_broker` does the work itself, for as long as doorbells fail. The loop of one process per
+`sweep` looks at one index each and rings; `run_without_broker` does the work itself, for as long as doorbells fail. The
+loop of one process per
 host is led by an advisory lock, and harmless when doubled.
 """
 
@@ -35,7 +36,7 @@ IS_RUNNABLE = """
 
 
 def sweep() -> None:
-    """Ring for runnable instances, waiting events, due timers, pending activities and unfinished jobs; hand on dead workers' leases."""
+    """Ring for whatever is due and was not announced; hand on what dead workers held."""
     claim.bury_the_dead()
     activities.reclaim({"actor": "sweep", "task_id": ""})
     for bell, is_due in _LOOKS.items():

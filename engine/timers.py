@@ -16,8 +16,8 @@ from engine.execution import batch, rows, write
 from engine.execution.burst import Burst
 from engine.moments import iso
 
-# Finds due timers and locks their instances, in the order in which they are due; whoever is locked elsewhere is passed over. A timer whose
-# participant has an event in the inbox that may still win, by its own time, is left for the router.
+# Finds due timers and locks their instances, in the order in which they are due; whoever is locked elsewhere is passed
+# over. A timer whose participant has an event in the inbox that may still win, by its own time, is left for the router.
 TAKE_DUE = f"""
     SELECT {rows.COLUMNS}, f.status = 'paused' AS paused, t.id, t.node_id, t.due_at
       FROM timers t JOIN flow_instances taken ON taken.id = t.instance_id JOIN flows f ON f.id = taken.flow_id
@@ -25,16 +25,19 @@ TAKE_DUE = f"""
        AND NOT EXISTS (
            SELECT 1 FROM event_subscriptions s JOIN inbound_events e
                ON e.tenant_id = s.tenant_id AND e.participant_id = s.participant_id AND e.event_type = s.event_type
-            WHERE s.instance_id = t.instance_id AND s.node_id = t.node_id AND e.routed_at IS NULL AND e.occurred_at <= t.due_at)
+            WHERE s.instance_id = t.instance_id AND s.node_id = t.node_id AND e.routed_at IS NULL
+                AND e.occurred_at <= t.due_at)
      ORDER BY t.due_at, t.id
      LIMIT %(limit)s
        FOR NO KEY UPDATE OF taken SKIP LOCKED
 """
 
-# Decides who fires a timer: between the look and the lock it may have gone, or have been held by a pause of its instance.
+# Decides who fires a timer: between the look and the lock it may have gone, or have been held by a pause of its
+# instance.
 FIRE = "DELETE FROM timers WHERE id = ANY(%s) AND NOT held RETURNING id"
 
-# A timer that came due while its flow was paused leaves the index until the flow is resumed. A flow being resumed right now is passed over.
+# A timer that came due while its flow was paused leaves the index until the flow is resumed. A flow being resumed right
+# now is passed over.
 HOLD = """
     WITH still_paused AS MATERIALIZED (
         SELECT id FROM flows WHERE id = ANY(%(flows)s) AND status = 'paused' FOR SHARE SKIP LOCKED
@@ -47,7 +50,8 @@ IS_DUE = "SELECT 1 FROM timers WHERE due_at <= %s AND NOT held LIMIT 1"
 
 # The moments of the near future, one row each however many timers end in it.
 NEAR = """
-    SELECT DISTINCT date_trunc('milliseconds', due_at) FROM timers WHERE due_at > %s AND due_at <= %s AND NOT held ORDER BY 1 LIMIT 1000
+    SELECT DISTINCT date_trunc('milliseconds', due_at) FROM timers WHERE due_at > %s AND due_at <= %s
+        AND NOT held ORDER BY 1 LIMIT 1000
 """
 
 
@@ -55,7 +59,8 @@ def wake_due(*, slice_s: float | None = None, task_id: str = "") -> int:
     """
     Fire whatever is due until nothing is, or the slice is over; give the number of timers fired.
 
-    Each batch is one transaction: the timer goes, `wait_resolved` is appended, the instance becomes runnable. Harmless when doubled.
+    Each batch is one transaction: the timer goes, `wait_resolved` is appended, the instance becomes runnable. Harmless
+    when doubled.
     """
     settings = engine_settings()
     until = time.monotonic() + (settings.slice_s if slice_s is None else slice_s)

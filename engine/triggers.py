@@ -265,9 +265,7 @@ class _Run:
         if (goal := settings.goal) is not None and goal.event_type:
             yield self._listener(new, goal.event_type, "goal", bind(goal.filter.raw, scope), self.now + goal.window)
 
-    def _listener(
-        self, new: state.InstanceState, event_type: str, kind: str, rule: Any, until: datetime | None
-    ) -> str:
+    def _listener(self, new: state.InstanceState, event_type: str, kind: str, rule: Any, until: datetime | None) -> str:
         return write.line(
             write.new_id(), new.tenant_id, new.participant_id, event_type, kind, new.id, "",
             orjson.dumps(rule).decode() if rule else None, self.now, until,

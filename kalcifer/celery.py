@@ -1,5 +1,6 @@
 """The Celery app: its connections, its logs, and what is done around each task."""
 
+import gc
 import os
 import warnings
 from typing import Any
@@ -8,7 +9,15 @@ import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from celery import Celery
 from celery.exceptions import SecurityWarning
-from celery.signals import beat_init, setup_logging, task_failure, task_postrun, task_prerun, worker_init, worker_process_init
+from celery.signals import (
+    beat_init,
+    setup_logging,
+    task_failure,
+    task_postrun,
+    task_prerun,
+    worker_init,
+    worker_process_init,
+)
 from django.conf import settings
 from django.db import close_old_connections, connections
 
@@ -49,7 +58,7 @@ def configure_logging(**_: Any) -> None:
 
 @worker_process_init.connect
 def spare_the_collector(**_: Any) -> None:
-    """A batch makes many objects that all go at its end: what start-up made is never looked at again, and the rest rarely."""
+    """Look for rubbish rarely: a batch makes many objects that all go at its end."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)

@@ -1,0 +1,1 @@
+"""How instances are run: claimed, driven in memory, written."""

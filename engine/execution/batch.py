@@ -1,4 +1,4 @@
-"""One batch in memory: rows become bursts, bursts are driven until each token waits or ends, waits look back into the inbox."""
+"""One batch in memory: rows become bursts that are driven until each token waits or ends; waits look back."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def drive(rows: Sequence[Row], now: datetime) -> list[Burst]:
     """
     Run every row as far as it goes.
 
-    An instance that raises is thrown away in memory and comes back as a failed one; one whose participant's lock is with a router is left
+    An instance that raises is thrown away in memory and comes back as a failed one; one whose participant's lock is
+    with a router is left
     out, and stays runnable.
     """
     executors = _executors([row for row in rows if not claim.is_quarantined(row)], now)
@@ -67,7 +68,9 @@ def drive(rows: Sequence[Row], now: datetime) -> list[Burst]:
 def failed(row: Row, now: datetime, code: str, detail: str) -> Burst:
     """Throw away what an instance did in this batch and fail it instead."""
     burst = open_burst(row, now)
-    burst.fail(code, detail, next((key for key, each in burst.state.tokens.items() if each["status"] == "running"), None))
+    burst.fail(
+        code, detail, next((key for key, each in burst.state.tokens.items() if each["status"] == "running"), None)
+    )
     return burst
 
 
@@ -97,9 +100,13 @@ def _quarantined(row: Row, now: datetime) -> Burst:
     return failed(row, now, "quarantined", f"Worker processes died {row.deaths} times while this instance was claimed.")
 
 
-# Takes the locks of the participants about to wait for an event, then resolves the waits whose event is already there, or whose time is up.
+# Takes the locks of the participants about to wait for an event, then resolves the waits whose event is already there,
+# or whose time is up.
 def _look_back(executors: Sequence[Executor]) -> list[Executor]:
-    keys = {each: lookback.participant_key(each.burst.state.tenant_id, each.burst.state.participant_id) for each in executors}
+    keys = {
+        each: lookback.participant_key(each.burst.state.tenant_id, each.burst.state.participant_id)
+        for each in executors
+    }
     got = lookback.try_participants(keys.values())
     winners = [each for each in executors if keys[each] in got]
     found = lookback.earlier_events([glance for each in winners for glance in _glances(each)])

@@ -72,7 +72,8 @@ class Burst:
     """
     Collects what one instance did in memory; nothing of it exists before the batch's statements have run.
 
-    `was` and `previous` are the status and sequence it was read with: the guard of its UPDATE. `disarmed` names tokens whose timer and wait
+    `was` and `previous` are the status and sequence it was read with: the guard of its UPDATE. `disarmed` names tokens
+    whose timer and wait
     subscriptions go; `had_waits` says that rows of earlier batches may listen, wait or work for it.
     """
 
@@ -104,12 +105,25 @@ class Burst:
     def begin_step(self, node_id: str, *, status: str, step_input: JSON | None = None) -> None:
         """Record a node_started and the step row that lies open until the node ends."""
         token = self.state.tokens[node_id]
-        data = {"node": node_id, "type": token["node_type"], "step": self.state.step_count + 1, "attempt": token["attempt"]}
+        data = {
+            "node": node_id,
+            "type": token["node_type"],
+            "step": self.state.step_count + 1,
+            "attempt": token["attempt"],
+        }
         self.record("node_started", data)
         n = self.state.step_count
         self.steps[n] = StepRow(n, node_id, token["node_type"], token["attempt"], status, self.now, input=step_input)
 
-    def end_step(self, node_id: str, *, status: str, branch: str | None = None, output: JSON | None = None, error: JSON | None = None) -> int:
+    def end_step(
+        self,
+        node_id: str,
+        *,
+        status: str,
+        branch: str | None = None,
+        output: JSON | None = None,
+        error: JSON | None = None,
+    ) -> int:
         """Close the token's open step, or write the only row of an inline run; gives the step's number."""
         token = self.state.tokens[node_id]
         n = token["step"]
@@ -119,16 +133,20 @@ class Burst:
         elif n in self.steps:
             row = self.steps[n]
         else:
-            row = self.steps[n] = StepRow(n, node_id, token["node_type"], token["attempt"], status, self.now, moved=True)
+            row = self.steps[n] = StepRow(
+                n, node_id, token["node_type"], token["attempt"], status, self.now, moved=True
+            )
         row.status, row.branch, row.output, row.error, row.completed_at = status, branch, output, error, self.now
         return int(n)
 
-    def arm(self, node_id: str, *, until: datetime | None, event_types: list[str], filter_: JSON | None) -> None:
-        """Set the timer and the subscriptions of a wait."""
+    def arm(
+        self, node_id: str, *, until: datetime | None, event_types: list[str], filter_: JSON | None, since: datetime | None = None
+    ) -> None:
+        """Set the timer and the subscriptions of a wait; events count from now on, or from where it looks back to."""
         if until is not None:
             self.timers[node_id] = TimerRow(node_id, until)
         for event_type in event_types:
-            self.subscriptions.append(SubscriptionRow(event_type, "wait", node_id, filter_, self.now, until))
+            self.subscriptions.append(SubscriptionRow(event_type, "wait", node_id, filter_, since or self.now, until))
 
     def disarm(self, node_id: str) -> None:
         """Take back the timer and the subscriptions of a wait, whether they were written before or only now."""
@@ -145,7 +163,14 @@ class Burst:
         row = ActivityRow(str(uuid7()), node_id, kind, target, payload, key, policy)
         self.record(
             "activity_scheduled",
-            {"node": node_id, "activity": row.id, "kind": kind, "target": target, "input": payload, "idempotency_key": key},
+            {
+                "node": node_id,
+                "activity": row.id,
+                "kind": kind,
+                "target": target,
+                "input": payload,
+                "idempotency_key": key,
+            },
         )
         self.activities.append(row)
 
@@ -170,4 +195,6 @@ class Burst:
     @property
     def is_runnable(self) -> bool:
         """Whether a token can be run right now."""
-        return self.state.status == "running" and any(each["status"] == "running" for each in self.state.tokens.values())
+        return self.state.status == "running" and any(
+            each["status"] == "running" for each in self.state.tokens.values()
+        )

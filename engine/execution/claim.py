@@ -16,8 +16,9 @@ from engine.connections import SideConnection, execute
 from engine.execution import rows
 from tenants.ids import uuid7
 
-# Takes runnable instances, an equal share per tenant that has any, higher priority first. The recursive part hops from tenant to tenant on the
-# index, so its cost is the number of tenants with work. Instances of a paused flow are taken too, and set aside by `set_aside`.
+# Takes runnable instances, an equal share per tenant that has any, higher priority first. The recursive part hops from
+# tenant to tenant on the index, so its cost is the number of tenants with work. Instances of a paused flow are taken
+# too, and set aside by `set_aside`.
 TAKE = f"""
     WITH RECURSIVE busy AS (
         (SELECT tenant_id FROM flow_instances WHERE runnable AND deaths = 0 ORDER BY tenant_id LIMIT 1)
@@ -56,11 +57,12 @@ TAKE_AGAIN = f"""
        FOR NO KEY UPDATE OF taken SKIP LOCKED
 """
 
-# Sets the runnable mark of a paused flow's instances aside. A flow that is being resumed at this moment is locked and passed over: its
-# resume sets every mark again when it commits.
+# Sets the runnable mark of a paused flow's instances aside. A flow that is being resumed at this moment is locked and
+# passed over: its resume sets every mark again when it commits.
 SET_ASIDE = """
     WITH still_paused AS MATERIALIZED (
-        SELECT id FROM flows WHERE id IN (SELECT flow_id FROM flow_instances WHERE id = ANY(%(ids)s)) AND status = 'paused'
+        SELECT id FROM flows WHERE id IN (SELECT flow_id FROM flow_instances WHERE id = ANY(%(ids)s))
+            AND status = 'paused'
            FOR SHARE SKIP LOCKED
     )
     UPDATE flow_instances SET runnable = false WHERE id = ANY(%(ids)s) AND flow_id IN (SELECT id FROM still_paused)
@@ -72,8 +74,9 @@ ANNOUNCE = """
 """
 WITHDRAW = "DELETE FROM batch_claims WHERE id = %s"
 
-# Marks the instances of dead workers' claims. One that was claimed alone has one more death on it; one of a batch is only under suspicion.
-# Whoever gets the advisory lock of a worker knows that it is dead; the transaction's end gives the lock back.
+# Marks the instances of dead workers' claims. One that was claimed alone has one more death on it; one of a batch is
+# only under suspicion. Whoever gets the advisory lock of a worker knows that it is dead; the transaction's end gives
+# the lock back.
 BURY = """
     WITH dead AS (
         DELETE FROM batch_claims
@@ -93,7 +96,8 @@ class Announcer:
     """
     Says, before a batch runs and outside of its transaction, which instances this process is about to touch.
 
-    Its session holds an advisory lock for as long as the process lives: that is what tells a dead worker's claim from a slow one's.
+    Its session holds an advisory lock for as long as the process lives: that is what tells a dead worker's claim from a
+    slow one's.
     """
 
     def __init__(self) -> None:
@@ -110,7 +114,7 @@ class Announcer:
         return claim_id
 
     def withdraw(self, claim_id: str) -> None:
-        """Take back the claim of a batch that was undone; if the connection is gone, so is the lock, and the claim is buried."""
+        """Take back the claim of an undone batch; if the connection is gone, so is the lock, and it is buried."""
         with self._guard, suppress(psycopg.Error):
             self._connected().execute(WITHDRAW, [claim_id])
 
@@ -172,5 +176,3 @@ def bury_the_dead() -> int:
 def is_quarantined(row: rows.Row) -> bool:
     """Whether this instance has taken as many worker processes along as an instance may."""
     return row.deaths >= engine_settings().max_deaths
-
-

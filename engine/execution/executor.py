@@ -26,7 +26,8 @@ class Executor:
     """
     Drives the tokens of one burst.
 
-    `waits` gathers the tokens that began to wait for an event: the loop takes their participants' locks and looks back into the inbox
+    `waits` gathers the tokens that began to wait for an event: the loop takes their participants' locks and looks back
+    into the inbox
     before it writes them, and may drive the burst again with what it found.
     """
 
@@ -54,10 +55,8 @@ class Executor:
         """Run until no token can; held joins are looked at again whenever a token has ended."""
         state = self.burst.state
         while state.status == RUNNING:
-            for node_id, each in state.tokens.items():
-                if each["status"] == RUNNING:
-                    break
-            else:
+            node_id = self._next_token()
+            if node_id is None:
                 return
             self._run_token(node_id)
             if len(state.tokens) > 1 or HELD in (each["status"] for each in state.tokens.values()):
@@ -76,6 +75,12 @@ class Executor:
         return self._ask(compiled, None)
 
     # --- tokens ---
+
+    def _next_token(self) -> str | None:
+        for node_id, each in self.burst.state.tokens.items():
+            if each["status"] == RUNNING:
+                return node_id
+        return None
 
     def _run_token(self, node_id: str) -> None:
         compiled = self.burst.program.nodes.get(node_id)
@@ -131,10 +136,14 @@ class Executor:
 
     # --- outcomes ---
 
-    def _complete(self, compiled: CompiledNode, branch: str | None, result: JSON, ends: Completed | None = None) -> None:
+    def _complete(
+        self, compiled: CompiledNode, branch: str | None, result: JSON, ends: Completed | None = None
+    ) -> None:
         burst = self.burst
         if not (compiled.edges.get(branch) or compiled.is_end or (ends and ends.ends)):
-            self._fail(compiled, ("no_edge", f"No edge leads on from {compiled.id} for the branch {branch or '(none)'}."))
+            self._fail(
+                compiled, ("no_edge", f"No edge leads on from {compiled.id} for the branch {branch or '(none)'}.")
+            )
             return
         n = burst.end_step(compiled.id, status="completed", branch=branch, output=result)
         self._go_on(compiled, branch, result, step=n)
@@ -183,7 +192,8 @@ class Executor:
                 "wait": wait.data,
             },
         )
-        burst.arm(compiled.id, until=wait.until, event_types=list(wait.event_types), filter_=wait.filter)
+        types = list(wait.event_types)
+        burst.arm(compiled.id, until=wait.until, event_types=types, filter_=wait.filter, since=wait.lookback)
         if wait.event_types:
             self.waits[compiled.id] = wait
         elif wait.until is not None and wait.until <= burst.now:
@@ -212,7 +222,8 @@ class Executor:
         ends = Completed(ends=outcome["ends"], reason=outcome["reason"]) if outcome.get("ends") else None
         self._complete(compiled, outcome["branch"], outcome["result"], ends)
 
-    # A node that cannot do its work: what follows is the author's choice, else the instance fails. The step row stays failed.
+    # A node that cannot do its work: what follows is the author's choice, else the instance fails. The step row stays
+    # failed.
     def _fail(self, compiled: CompiledNode, trouble: Trouble, result: JSON | None = None) -> None:
         burst, (code, detail) = self.burst, trouble
         error = {"code": code, "detail": detail[:2000]}
@@ -249,5 +260,7 @@ def wakeup(wake: JSON) -> Wakeup:
     """Turn what resolved a wait into what its node is told."""
     if wake["by"] == "event":
         event = wake["event"]
-        return EventArrived(event["event_id"], event["event_type"], event["data"], datetime.fromisoformat(event["occurred_at"]))
+        return EventArrived(
+            event["event_id"], event["event_type"], event["data"], datetime.fromisoformat(event["occurred_at"])
+        )
     return TimerFired()

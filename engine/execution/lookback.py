@@ -22,7 +22,8 @@ TRY_PARTICIPANTS = """
 EARLIER = """
     SELECT w.instance_id, w.node_id, e.event_id, e.event_type, e.data, e.occurred_at
       FROM jsonb_to_recordset(%s::jsonb) AS w(
-           instance_id text, node_id text, tenant_id uuid, participant_id text, event_types text[], cut timestamptz, until timestamptz)
+           instance_id text, node_id text, tenant_id uuid, participant_id text, event_types text[],
+           cut timestamptz, until timestamptz)
      CROSS JOIN LATERAL (
         SELECT * FROM inbound_events e
          WHERE e.tenant_id = w.tenant_id AND e.participant_id = w.participant_id AND e.event_type = ANY(w.event_types)
@@ -77,6 +78,11 @@ def earlier_events(glances: list[Glance]) -> dict[tuple[str, str], list[dict[str
     ).decode()
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for instance_id, node_id, event_id, event_type, data, occurred_at in execute(EARLIER, [document]).fetchall():
-        event = {"event_id": event_id, "event_type": event_type, "data": orjson.loads(data), "occurred_at": iso(occurred_at)}
+        event = {
+            "event_id": event_id,
+            "event_type": event_type,
+            "data": orjson.loads(data),
+            "occurred_at": iso(occurred_at),
+        }
         found.setdefault((instance_id, node_id), []).append(event)
     return found

@@ -24,7 +24,8 @@ def advance(*, slice_s: float | None = None, task_id: str = "", by: str = "engin
     """
     Run whatever is runnable until nothing is, or the slice is over; give the number of instances that were moved.
 
-    Harmless when doubled: what another worker holds is skipped. A batch that was full rings for a colleague before it runs.
+    Harmless when doubled: what another worker holds is skipped. A batch that was full rings for a colleague before it
+    runs.
     """
     settings = engine_settings()
     until = time.monotonic() + (settings.slice_s if slice_s is None else slice_s)
@@ -45,7 +46,7 @@ def advance(*, slice_s: float | None = None, task_id: str = "", by: str = "engin
 
 
 def run_batch(take: Callable[[], list[Row]], metadata: dict[str, str]) -> tuple[int, int]:
-    """Claim, run and write one batch in one transaction; give how many instances were taken and how many of them moved."""
+    """Claim, run and write one batch in one transaction; give how many were taken, and how many moved."""
     taken: list[Row] = []
     claim_id = ""
     try:
@@ -93,7 +94,10 @@ def _fail_alone(instance_id: str, metadata: dict[str, str], error: Exception) ->
     with transaction.atomic(durable=True):
         rows = claim.take_again([instance_id])
         now = clock.now()
-        write.batch([batch.failed(row, now, "error", f"What it did could not be stored: {error}") for row in rows], metadata=metadata)
+        write.batch(
+            [batch.failed(row, now, "error", f"What it did could not be stored: {error}") for row in rows],
+            metadata=metadata,
+        )
     return len(rows)
 
 

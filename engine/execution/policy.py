@@ -17,7 +17,8 @@ def policy_of(node: Node, config: Any) -> JSON:
     """
     Give the policy an activity is recorded with.
 
-    `explicit` says that the author chose an `on_failure`, which is obeyed when the attempts are used up; without one the activity is parked.
+    `explicit` says that the author chose an `on_failure`, which is obeyed when the attempts are used up; without one
+    the activity is parked.
     """
     is_action = isinstance(config, ActionConfig)
     retry = config.retry if is_action else Retry.model_validate({})
@@ -34,7 +35,7 @@ def policy_of(node: Node, config: Any) -> JSON:
 
 
 def verdict_on(failure: Failed, policy: JSON, attempt: int) -> str:
-    """Say what becomes of an activity whose attempt failed: `pending` for another one, `failed` or `parked` when there is none."""
+    """Say what follows a failed attempt: `pending` for another one, `failed` or `parked` when there is none."""
     if failure.unknown and policy["on_unknown"] == "park":
         return "parked"
     if failure.retryable and failure.code not in policy["non_retryable"] and attempt < policy["attempts"]:

@@ -17,7 +17,7 @@ from flows.models import FlowVersion
 
 @dataclass(frozen=True, slots=True)
 class CompiledNode:
-    """One node of a graph: its type's one instance, its parsed config, and where each branch leads: (target, its type)."""
+    """One node of a graph: its type, its parsed config, and where each branch leads: (target, its type)."""
 
     id: str
     type: str
@@ -49,14 +49,16 @@ class Program:
 
 
 def compile_graph(raw: dict[str, Any], *, version_id: str = "", version: int = 0) -> Program:
-    """Compile a graph that was valid when it was published; a type that has gone since fails the instance that meets it."""
+    """Compile a graph that was valid when published; a type that has gone since fails who meets it."""
     graph = model.parse(raw)
     targets: dict[str, dict[str | None, list[str]]] = {node_id: {} for node_id in graph.nodes}
     for edge in graph.edges:
         targets[edge.source].setdefault(edge.branch, []).append(edge.target)
     reaches = _reachable({source: [t for ends in by.values() for t in ends] for source, by in targets.items()})
     types = {node_id: node.type for node_id, node in graph.nodes.items()}
-    nodes = {node_id: _compile_node(node, targets[node_id], types, reaches[node_id]) for node_id, node in graph.nodes.items()}
+    nodes = {
+        node_id: _compile_node(node, targets[node_id], types, reaches[node_id]) for node_id, node in graph.nodes.items()
+    }
     needs = {need for each in nodes.values() if each.node for need in each.node.needs_of(each.config)}
     aliases = aliases_of({node_id: each.config for node_id, each in nodes.items()})
     entries = tuple(each.id for each in nodes.values() if each.node and each.node.category is Category.TRIGGER)
@@ -65,7 +67,7 @@ def compile_graph(raw: dict[str, Any], *, version_id: str = "", version: int = 0
 
 @lru_cache(maxsize=512)
 def of_version(version_id: str) -> Program:
-    """Give the program of a published version; graphs never change once published, so it is compiled once per process."""
+    """Give the program of a published version, whose graph never changes: compiled once per process."""
     version = FlowVersion.objects.only("graph", "number").get(pk=version_id)
     return compile_graph(version.graph, version_id=version_id, version=version.number)
 

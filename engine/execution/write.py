@@ -1,7 +1,8 @@
 """
 The batch's statements: what a few set-based writes make of what happened in memory.
 
-COPY for what is only ever added, one UPDATE for the instances, guarded by the status and sequence each was read with and by the table of
+COPY for what is only ever added, one UPDATE for the instances, guarded by the status and sequence each was read with
+and by the table of
 transitions. All in the caller's transaction.
 """
 
@@ -25,32 +26,42 @@ from flows.models import FlowInstance
 JSON = dict[str, Any]
 
 COPY_EVENTS = """
-    COPY stored_events (event_id, tenant_id, aggregate_type, aggregate_id, sequence, type, data, metadata, recorded_at, tx) FROM STDIN
+    COPY stored_events (event_id, tenant_id, aggregate_type, aggregate_id, sequence, type, data, metadata,
+    recorded_at, tx) FROM STDIN
 """
 COPY_STEPS = """
-    COPY execution_steps (id, tenant_id, instance_id, n, node_id, node_type, version, attempt, status, branch, input, output, error,
+    COPY execution_steps (id, tenant_id, instance_id, n, node_id, node_type, version, attempt, status, branch,
+    input, output, error,
                           started_at, completed_at) FROM STDIN
 """
 COPY_TIMERS = "COPY timers (id, tenant_id, instance_id, node_id, due_at, held) FROM STDIN"
 COPY_SUBSCRIPTIONS = """
-    COPY event_subscriptions (id, tenant_id, participant_id, event_type, kind, instance_id, node_id, filter, since, until) FROM STDIN
+    COPY event_subscriptions (id, tenant_id, participant_id, event_type, kind, instance_id, node_id, filter, since,
+    until) FROM STDIN
 """
 COPY_ACTIVITIES = """
-    COPY activities (id, tenant_id, flow_id, instance_id, node_id, kind, target, input, idempotency_key, policy, status, attempts, due_at,
+    COPY activities (id, tenant_id, flow_id, instance_id, node_id, kind, target, input, idempotency_key, policy,
+    status, attempts, due_at,
                      worker, held, deaths, created_at) FROM STDIN
 """
 
-# Moves each instance of a batch that is still where the batch found it. Whoever is missing from RETURNING was moved by someone else.
+# Moves each instance of a batch that is still where the batch found it. Whoever is missing from RETURNING was moved by
+# someone else.
 MOVE = f"""
     UPDATE flow_instances i
-       SET status = n.status, current_nodes = n.current_nodes, context = coalesce(n.context, i.context), step_count = n.step_count,
-           updated_at = n.updated_at, completed_at = n.completed_at, exited_at = n.exited_at, exit_reason = n.exit_reason,
+       SET status = n.status, current_nodes = n.current_nodes, context = coalesce(n.context, i.context),
+       step_count = n.step_count,
+           updated_at = n.updated_at, completed_at = n.completed_at, exited_at = n.exited_at,
+           exit_reason = n.exit_reason,
            error = n.error, sequence = n.sequence, runnable = n.runnable, log_tx = n.log_tx, deaths = n.deaths
       FROM jsonb_to_recordset(%s::jsonb) AS n(
-           id uuid, was text, previous bigint, status text, current_nodes jsonb, context jsonb, step_count int, updated_at timestamptz,
-           completed_at timestamptz, exited_at timestamptz, exit_reason text, error jsonb, sequence bigint, runnable boolean,
+           id uuid, was text, previous bigint, status text, current_nodes jsonb, context jsonb, step_count int,
+           updated_at timestamptz,
+           completed_at timestamptz, exited_at timestamptz, exit_reason text, error jsonb, sequence bigint,
+           runnable boolean,
            log_tx bigint, deaths smallint)
-     WHERE i.id = n.id AND i.status = n.was AND i.sequence = n.previous AND (n.was, n.status) IN ({FlowInstance.TRANSITIONS.pairs_sql()})
+     WHERE i.id = n.id AND i.status = n.was AND i.sequence = n.previous
+         AND (n.was, n.status) IN ({FlowInstance.TRANSITIONS.pairs_sql()})
  RETURNING i.id
 """
 
@@ -58,7 +69,8 @@ MOVE = f"""
 MOVE_STEPS = """
     UPDATE execution_steps s
        SET status = n.status, branch = n.branch, output = n.output, error = n.error, completed_at = n.completed_at
-      FROM jsonb_to_recordset(%s::jsonb) AS n(instance_id uuid, n int, status text, branch text, output jsonb, error jsonb, completed_at timestamptz)
+      FROM jsonb_to_recordset(%s::jsonb) AS n(instance_id uuid, n int, status text, branch text, output jsonb,
+      error jsonb, completed_at timestamptz)
      WHERE s.instance_id = n.instance_id AND s.n = n.n AND s.status IN ('running', 'waiting')
 """
 
@@ -119,7 +131,7 @@ def copy(statement: str, lines: Iterable[str]) -> None:
 
 
 def line(*values: object) -> str:
-    """Write one row in COPY's text format. Four times as quick as psycopg's own, which must ask every value for its type."""
+    """Write one row in COPY's text format: four times as quick as psycopg, which asks every value for its type."""
     return "\t".join([_field(value) for value in values]) + "\n"
 
 
@@ -178,7 +190,8 @@ def _subscription_rows(bursts: Iterable[Burst]) -> Iterator[str]:
         state = burst.state
         for row in burst.subscriptions:
             yield line(
-                new_id(), state.tenant_id, state.participant_id, row.event_type, row.kind, state.id, row.node_id, as_json(row.filter),
+                new_id(), state.tenant_id, state.participant_id, row.event_type, row.kind, state.id, row.node_id,
+                as_json(row.filter),
                 row.since, row.until,
             )  # fmt: skip
 
@@ -190,7 +203,8 @@ def _activity_rows(bursts: Iterable[Burst]) -> Iterator[str]:
         for row in burst.activities:
             wall = wall or _wall_now()
             yield line(
-                row.id, state.tenant_id, state.flow_id, state.id, row.node_id, row.kind, row.target, as_json(row.input), row.key,
+                row.id, state.tenant_id, state.flow_id, state.id, row.node_id, row.kind, row.target,
+                as_json(row.input), row.key,
                 as_json(row.policy), "pending", 0, wall, "", burst.frozen, 0, wall,
             )  # fmt: skip
 

@@ -6,127 +6,189 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('engine', '0001_initial'),
-        ('flows', '0001_initial'),
-        ('tenants', '0003_default_tenant'),
+        ("engine", "0001_initial"),
+        ("flows", "0001_initial"),
+        ("tenants", "0003_default_tenant"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='eventsubscription',
-            name='instance',
-            field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='subscriptions', to='flows.flowinstance'),
+            model_name="eventsubscription",
+            name="instance",
+            field=models.ForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="subscriptions",
+                to="flows.flowinstance",
+            ),
         ),
         migrations.AddField(
-            model_name='eventsubscription',
-            name='tenant',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='tenants.tenant'),
+            model_name="eventsubscription",
+            name="tenant",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="tenants.tenant",
+            ),
         ),
         migrations.AddField(
-            model_name='flowschedule',
-            name='flow',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='schedules', to='flows.flow'),
+            model_name="flowschedule",
+            name="flow",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="schedules", to="flows.flow"
+            ),
         ),
         migrations.AddField(
-            model_name='flowschedule',
-            name='tenant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant'),
+            model_name="flowschedule",
+            name="tenant",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant"),
         ),
         migrations.AddField(
-            model_name='inboundevent',
-            name='tenant',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='tenants.tenant'),
+            model_name="inboundevent",
+            name="tenant",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="tenants.tenant",
+            ),
         ),
         migrations.AddField(
-            model_name='job',
-            name='tenant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant'),
+            model_name="job",
+            name="tenant",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant"),
         ),
         migrations.AddField(
-            model_name='jobtarget',
-            name='job',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='targets', to='engine.job'),
+            model_name="jobtarget",
+            name="job",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="targets", to="engine.job"
+            ),
         ),
         migrations.AddIndex(
-            model_name='storedevent',
-            index=models.Index(fields=['tx', 'position'], name='event_global_order'),
+            model_name="storedevent",
+            index=models.Index(fields=["tx", "position"], name="event_global_order"),
         ),
         migrations.AddConstraint(
-            model_name='storedevent',
-            constraint=models.UniqueConstraint(fields=('aggregate_id', 'sequence'), name='event_one_per_sequence'),
+            model_name="storedevent",
+            constraint=models.UniqueConstraint(fields=("aggregate_id", "sequence"), name="event_one_per_sequence"),
         ),
         migrations.AddField(
-            model_name='timer',
-            name='instance',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='timers', to='flows.flowinstance'),
+            model_name="timer",
+            name="instance",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="timers",
+                to="flows.flowinstance",
+            ),
         ),
         migrations.AddField(
-            model_name='timer',
-            name='tenant',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='tenants.tenant'),
+            model_name="timer",
+            name="tenant",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="tenants.tenant",
+            ),
         ),
         migrations.AddIndex(
-            model_name='activity',
-            index=models.Index(condition=models.Q(('held', False), ('status', 'pending')), fields=['tenant', 'due_at', 'id'], name='activity_fetch_pending'),
+            model_name="activity",
+            index=models.Index(
+                condition=models.Q(("held", False), ("status", "pending")),
+                fields=["tenant", "due_at", "id"],
+                name="activity_fetch_pending",
+            ),
         ),
         migrations.AddIndex(
-            model_name='activity',
-            index=models.Index(condition=models.Q(('status', 'running')), fields=['id'], name='activity_running'),
+            model_name="activity",
+            index=models.Index(condition=models.Q(("status", "running")), fields=["id"], name="activity_running"),
         ),
         migrations.AddIndex(
-            model_name='activity',
-            index=models.Index(fields=['tenant', 'status', 'id'], name='activity_by_status'),
+            model_name="activity",
+            index=models.Index(fields=["tenant", "status", "id"], name="activity_by_status"),
         ),
         migrations.AddIndex(
-            model_name='activity',
-            index=models.Index(fields=['instance_id'], name='activity_by_instance'),
+            model_name="activity",
+            index=models.Index(fields=["instance_id"], name="activity_by_instance"),
         ),
         migrations.AddIndex(
-            model_name='activity',
-            index=models.Index(condition=models.Q(('held', True)), fields=['flow_id'], name='activity_held_by_flow'),
+            model_name="activity",
+            index=models.Index(condition=models.Q(("held", True)), fields=["flow_id"], name="activity_held_by_flow"),
         ),
         migrations.AddConstraint(
-            model_name='activity',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['cancelled', 'completed', 'failed', 'parked', 'pending', 'running'])), name='activity_status_known'),
+            model_name="activity",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status__in", ["cancelled", "completed", "failed", "parked", "pending", "running"])
+                ),
+                name="activity_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='activity',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('lease_until__isnull', False), ('status', 'running')), models.Q(models.Q(('status', 'running'), _negated=True), ('lease_until__isnull', True)), _connector='OR'), name='activity_lease_iff_running'),
+            model_name="activity",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("lease_until__isnull", False), ("status", "running")),
+                    models.Q(models.Q(("status", "running"), _negated=True), ("lease_until__isnull", True)),
+                    _connector="OR",
+                ),
+                name="activity_lease_iff_running",
+            ),
         ),
         migrations.AddIndex(
-            model_name='eventsubscription',
-            index=models.Index(fields=['tenant', 'participant_id', 'event_type'], name='subscription_by_participant'),
+            model_name="eventsubscription",
+            index=models.Index(fields=["tenant", "participant_id", "event_type"], name="subscription_by_participant"),
         ),
         migrations.AddIndex(
-            model_name='flowschedule',
-            index=models.Index(condition=models.Q(('enabled', True)), fields=['next_at'], name='schedule_fetch_due'),
+            model_name="flowschedule",
+            index=models.Index(condition=models.Q(("enabled", True)), fields=["next_at"], name="schedule_fetch_due"),
         ),
         migrations.AddIndex(
-            model_name='inboundevent',
-            index=models.Index(condition=models.Q(('routed_at__isnull', True)), fields=['tenant', 'id'], name='inbound_fetch_unrouted'),
+            model_name="inboundevent",
+            index=models.Index(
+                condition=models.Q(("routed_at__isnull", True)), fields=["tenant", "id"], name="inbound_fetch_unrouted"
+            ),
         ),
         migrations.AddIndex(
-            model_name='inboundevent',
-            index=models.Index(fields=['tenant', 'participant_id', 'event_type', 'occurred_at'], name='inbound_lookback'),
+            model_name="inboundevent",
+            index=models.Index(
+                fields=["tenant", "participant_id", "event_type", "occurred_at"], name="inbound_lookback"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='inboundevent',
-            constraint=models.UniqueConstraint(fields=('tenant', 'event_id'), name='inbound_event_once'),
+            model_name="inboundevent",
+            constraint=models.UniqueConstraint(fields=("tenant", "event_id"), name="inbound_event_once"),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(('done', django.db.models.expressions.CombinedExpression(models.F('succeeded'), '+', models.F('refused')))), name='job_done_is_sum'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "done",
+                        django.db.models.expressions.CombinedExpression(
+                            models.F("succeeded"), "+", models.F("refused")
+                        ),
+                    )
+                ),
+                name="job_done_is_sum",
+            ),
         ),
         migrations.AddIndex(
-            model_name='timer',
-            index=models.Index(condition=models.Q(('held', False)), fields=['due_at', 'id'], name='timer_fetch_due'),
+            model_name="timer",
+            index=models.Index(condition=models.Q(("held", False)), fields=["due_at", "id"], name="timer_fetch_due"),
         ),
         migrations.AddConstraint(
-            model_name='timer',
-            constraint=models.UniqueConstraint(fields=('instance', 'node_id'), name='timer_once_per_token'),
+            model_name="timer",
+            constraint=models.UniqueConstraint(fields=("instance", "node_id"), name="timer_once_per_token"),
         ),
     ]

@@ -4,15 +4,18 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('engine', '0003_table_settings'),
-        ('tenants', '0003_default_tenant'),
+        ("engine", "0003_table_settings"),
+        ("tenants", "0003_default_tenant"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='inboundevent',
-            index=models.Index(condition=models.Q(('routed_at__isnull', True)), fields=['tenant', 'participant_id', 'id'], name='inbound_unrouted_by_whom'),
+            model_name="inboundevent",
+            index=models.Index(
+                condition=models.Q(("routed_at__isnull", True)),
+                fields=["tenant", "participant_id", "id"],
+                name="inbound_unrouted_by_whom",
+            ),
         ),
     ]

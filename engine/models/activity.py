@@ -2,10 +2,10 @@
 
 from django.db import models
 from django.db.models import Q
-from tenants.ids import uuid7
-from tenants.models import Tenant
 
 from flows.transitions import StatefulModel, Transitions, status_constraint
+from tenants.ids import uuid7
+from tenants.models import Tenant
 
 
 class ActivityStatus(models.TextChoices):
@@ -24,7 +24,8 @@ class Activity(StatefulModel):
     Something done outside of PostgreSQL, at least once, always under the same idempotency key.
 
     `due_at` and `lease_until` are wall time. `kind` names the handler; for `node` the target is the node's type.
-    `policy`: `{attempts, backoff_s, max_interval_s, timeout_s, non_retryable: [code], on_unknown: retry|park, on_failure}`.
+    `policy`: `{attempts, backoff_s, max_interval_s, timeout_s, non_retryable: [code], on_unknown: retry|park,
+    on_failure}`.
     """
 
     TRANSITIONS = Transitions(
@@ -50,7 +51,9 @@ class Activity(StatefulModel):
     )
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    tenant = models.ForeignKey(Tenant, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     flow_id = models.UUIDField(null=True, blank=True)
     instance_id = models.UUIDField(null=True, blank=True)
     node_id = models.CharField(max_length=64, blank=True, default="")
@@ -93,9 +96,7 @@ class Activity(StatefulModel):
             models.Index(fields=("id",), condition=Q(status=ActivityStatus.RUNNING), name="activity_running"),
             models.Index(fields=("tenant", "status", "id"), name="activity_by_status"),
             models.Index(fields=("instance_id",), name="activity_by_instance"),
-            models.Index(
-                fields=("flow_id",), condition=Q(held=True), name="activity_held_by_flow"
-            ),
+            models.Index(fields=("flow_id",), condition=Q(held=True), name="activity_held_by_flow"),
         )
 
     def __str__(self) -> str:

@@ -2,14 +2,16 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+
 from tenants.ids import uuid7
 
 
 class BatchClaim(models.Model):
     """
-    Names the instances of a batch before it runs, committed by a second connection; the batch's own transaction deletes it.
+    Names the instances of a batch before it runs; the batch's own transaction deletes it.
 
-    The worker holds the session's advisory lock `worker_key` for its life, so a claim whose lock is free is a dead worker's.
+    The worker holds the session's advisory lock `worker_key` for its life, so a claim whose lock is free is a dead
+    worker's.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

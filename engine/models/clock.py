@@ -4,7 +4,7 @@ from django.db import models
 
 
 class ClockAnchor(models.Model):
-    """One row: engine time = engine_at + (wall time − real_at) × speed. `seen_engine_at` lets a restart go on where it was."""
+    """One row: engine time = engine_at + (wall time - real_at) * speed; a restart goes on from `seen_engine_at`."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     real_at = models.DateTimeField()
@@ -17,4 +17,4 @@ class ClockAnchor(models.Model):
         constraints = (models.CheckConstraint(name="clock_one_row", condition=models.Q(id=1)),)
 
     def __str__(self) -> str:
-        return f"{self.engine_at} × {self.speed}"
+        return f"{self.engine_at} * {self.speed}"

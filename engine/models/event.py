@@ -1,6 +1,7 @@
 """The log: what happened, in the order it happened."""
 
 from django.db import models
+
 from tenants.ids import uuid7
 from tenants.managers import TenantScopedQuerySet
 
@@ -15,8 +16,10 @@ class StoredEvent(models.Model):
     """
     One event of one aggregate. Append-only: the database refuses UPDATE, DELETE and TRUNCATE.
 
-    The global order is (tx, position); `tx` is the greater of the writer's transaction id and the `tx` of the aggregate's previous event,
-    so that the order never contradicts an aggregate's own. The unique key (aggregate_id, sequence) is the optimistic lock.
+    The global order is (tx, position); `tx` is the greater of the writer's transaction id and the `tx` of the
+    aggregate's previous event,
+    so that the order never contradicts an aggregate's own. The unique key (aggregate_id, sequence) is the optimistic
+    lock.
     """
 
     position = models.BigAutoField(primary_key=True)

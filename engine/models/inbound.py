@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+
 from tenants.ids import uuid7
 from tenants.managers import TenantScopedQuerySet
 from tenants.models import Tenant
@@ -11,12 +12,15 @@ class InboundEvent(models.Model):
     """
     An event about a participant: durable before the sender hears of it, routed once.
 
-    `effects` says what it did: `[{"kind": "wait_resolved"|"started"|"exited"|"goal"|"refused", "instance_id"?, "flow_id"?, "node_id"?, "code"?}]`.
+    `effects` says what it did: `[{"kind": "wait_resolved"|"started"|"exited"|"goal"|"refused", "instance_id"?,
+    "flow_id"?, "node_id"?, "code"?}]`.
     `flow_id` and `entry_node` are set for a webhook, which starts that flow only.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    tenant = models.ForeignKey(Tenant, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     event_id = models.CharField(max_length=255)
     participant_id = models.CharField(max_length=255)
     event_type = models.CharField(max_length=255)
@@ -41,7 +45,9 @@ class InboundEvent(models.Model):
         indexes = (
             models.Index(fields=("tenant", "id"), condition=Q(routed_at__isnull=True), name="inbound_fetch_unrouted"),
             models.Index(
-                fields=("tenant", "participant_id", "id"), condition=Q(routed_at__isnull=True), name="inbound_unrouted_by_whom"
+                fields=("tenant", "participant_id", "id"),
+                condition=Q(routed_at__isnull=True),
+                name="inbound_unrouted_by_whom",
             ),
             models.Index(fields=("tenant", "participant_id", "event_type", "occurred_at"), name="inbound_lookback"),
         )

@@ -1,6 +1,7 @@
 """An act on many things, with its progress."""
 
 from django.db import models
+
 from tenants.ids import uuid7
 from tenants.managers import TenantScopedQuerySet
 from tenants.models import Tenant
@@ -38,7 +39,11 @@ class Job(models.Model):
     class Meta:
         db_table = "jobs"
         ordering = ("-id",)
-        constraints = (models.CheckConstraint(name="job_done_is_sum", condition=models.Q(done=models.F("succeeded") + models.F("refused"))),)
+        constraints = (
+            models.CheckConstraint(
+                name="job_done_is_sum", condition=models.Q(done=models.F("succeeded") + models.F("refused"))
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.kind} {self.action} {self.status}"

@@ -2,11 +2,11 @@
 
 from django.db import models
 from django.db.models import Q
+
+from flows.models import Flow
 from tenants.ids import uuid7
 from tenants.managers import TenantScopedQuerySet
 from tenants.models import Tenant
-
-from flows.models import Flow
 
 
 class FlowSchedule(models.Model):

@@ -1,11 +1,11 @@
 """Who listens for which inbound event."""
 
 from django.db import models
+
+from flows.models import FlowInstance
 from tenants.ids import uuid7
 from tenants.managers import TenantScopedQuerySet
 from tenants.models import Tenant
-
-from flows.models import FlowInstance
 
 
 class EventSubscription(models.Model):
@@ -23,11 +23,15 @@ class EventSubscription(models.Model):
         GOAL = "goal"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    tenant = models.ForeignKey(Tenant, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     participant_id = models.CharField(max_length=255)
     event_type = models.CharField(max_length=255)
     kind = models.CharField(max_length=8, choices=Kind)
-    instance = models.ForeignKey(FlowInstance, on_delete=models.DO_NOTHING, db_constraint=False, related_name="subscriptions")
+    instance = models.ForeignKey(
+        FlowInstance, on_delete=models.DO_NOTHING, db_constraint=False, related_name="subscriptions"
+    )
     node_id = models.CharField(max_length=64, blank=True, default="")
     filter = models.JSONField(null=True, blank=True)
     since = models.DateTimeField()

@@ -2,18 +2,20 @@
 
 from django.db import models
 from django.db.models import Q
+
+from flows.models import FlowInstance
 from tenants.ids import uuid7
 from tenants.managers import TenantScopedQuerySet
 from tenants.models import Tenant
-
-from flows.models import FlowInstance
 
 
 class Timer(models.Model):
     """The moment (engine time) at which the token at node_id goes on. `held`: it came due while its flow was paused."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    tenant = models.ForeignKey(Tenant, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     instance = models.ForeignKey(
         FlowInstance, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="timers"
     )

@@ -1,4 +1,6 @@
-"""The language of the engine's tests: flows from small graphs, a clock that stands still, participants that are followed."""
+"""
+The language of the engine's tests: flows from small graphs, a clock that stands still, participants that are followed.
+"""
 
 from __future__ import annotations
 

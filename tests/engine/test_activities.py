@@ -54,7 +54,11 @@ def charge() -> type[Charge]:
 def charging(**config: Any) -> dict[str, Any]:
     nodes: dict[str, tuple[Any, ...]] = {
         "entry": (*ENTRY, {None: "charge"}),
-        "charge": ("charge", config, {None: "done", **({"failed": "sorry"} if config.get("on_failure") == "branch" else {})}),
+        "charge": (
+            "charge",
+            config,
+            {None: "done", **({"failed": "sorry"} if config.get("on_failure") == "branch" else {})},
+        ),
         "done": ("exit", {"reason": "paid"}),
     }
     if config.get("on_failure") == "branch":
@@ -110,7 +114,12 @@ def test_what_stays_failed_is_parked(passage: Callable[..., Passage]) -> None:
 
 @pytest.mark.parametrize(
     ("choice", "status", "reason"),
-    [("fail", "failed", ""), ("continue", "completed", "paid"), ("exit", "exited", "error"), ("branch", "completed", "unpaid")],
+    [
+        ("fail", "failed", ""),
+        ("continue", "completed", "paid"),
+        ("exit", "exited", "error"),
+        ("branch", "completed", "unpaid"),
+    ],
 )
 def test_an_explicit_choice_is_obeyed(passage: Callable[..., Passage], choice: str, status: str, reason: str) -> None:
     Charge.answers = [Failed("card expired", retryable=False)]
@@ -162,7 +171,30 @@ def test_a_result_that_cannot_be_stored_fails_alone(passage: Callable[..., Passa
 
 
 def test_a_call_that_takes_too_long_is_given_up(passage: Callable[..., Passage], now: Any) -> None:
-    assert activities.judge(
-        activities.Lease("a", "t", None, None, "n", "node", "charge", {}, "k", {"attempts": 1, "on_unknown": "park", "explicit": True, "non_retryable": [], "backoff_s": 1, "max_interval_s": 1, "timeout_s": 1}, 1),
-        Failed("No answer", code="timeout", unknown=True, retry_after=timedelta(seconds=1)),
-    ).status == "parked"
+    assert (
+        activities.judge(
+            activities.Lease(
+                "a",
+                "t",
+                None,
+                None,
+                "n",
+                "node",
+                "charge",
+                {},
+                "k",
+                {
+                    "attempts": 1,
+                    "on_unknown": "park",
+                    "explicit": True,
+                    "non_retryable": [],
+                    "backoff_s": 1,
+                    "max_interval_s": 1,
+                    "timeout_s": 1,
+                },
+                1,
+            ),
+            Failed("No answer", code="timeout", unknown=True, retry_after=timedelta(seconds=1)),
+        ).status
+        == "parked"
+    )

@@ -15,7 +15,11 @@ from tests.support.passage import Passage, run_until_idle
 
 REPLY_OR_NUDGE: dict[str, tuple[Any, ...]] = {
     "entry": (*ENTRY, {None: "reply"}),
-    "reply": ("wait_for_event", {"event_type": "replied", "timeout": "3d"}, {"event_received": "thanks", "timed_out": "gave_up"}),
+    "reply": (
+        "wait_for_event",
+        {"event_type": "replied", "timeout": "3d"},
+        {"event_received": "thanks", "timed_out": "gave_up"},
+    ),
     "thanks": ("exit", {"reason": "replied"}),
     "gave_up": ("exit", {"reason": "silent"}),
 }
@@ -66,7 +70,9 @@ def test_an_event_that_happened_in_time_beats_a_timer_that_is_due(passage: Calla
     assert ada.instance.exit_reason == "replied"
 
 
-def test_an_event_that_happened_too_late_loses_against_a_timer_nobody_fired_yet(passage: Callable[..., Passage], now: Any) -> None:
+def test_an_event_that_happened_too_late_loses_against_a_timer_nobody_fired_yet(
+    passage: Callable[..., Passage], now: Any
+) -> None:
     ada = passage(graph(REPLY_OR_NUDGE)).start()
 
     now.advance(days=4)
@@ -104,7 +110,11 @@ def test_a_second_event_sees_what_the_first_one_started(flow_of: Callable[..., F
 
 def test_a_look_back_finds_what_came_before_the_wait(passage: Callable[..., Passage], tenant: Tenant) -> None:
     nodes = dict(REPLY_OR_NUDGE)
-    nodes["reply"] = (*REPLY_OR_NUDGE["reply"][:1], {**REPLY_OR_NUDGE["reply"][1], "lookback": "since_entry"}, REPLY_OR_NUDGE["reply"][2])
+    nodes["reply"] = (
+        *REPLY_OR_NUDGE["reply"][:1],
+        {**REPLY_OR_NUDGE["reply"][1], "lookback": "since_entry"},
+        REPLY_OR_NUDGE["reply"][2],
+    )
     ada = passage(graph(nodes))
     publish_event("ada", "replied", tenant=tenant)
     event_router.route()

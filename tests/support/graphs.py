@@ -9,7 +9,8 @@ ENTRY = ("event_entry", {"event_type": "signed_up"})
 
 def graph(nodes: dict[str, tuple[Any, ...]], **settings: Any) -> dict[str, Any]:
     """
-    Make a graph from `{id: (type, config, {branch: target or [targets]})}`; a fourth part is more keys of the node (`join`).
+    Make a graph from `{id: (type, config, {branch: target or [targets]})}`; a fourth part is more keys of the node
+    (`join`).
 
     The branch None is the only one.
     """
