@@ -173,7 +173,8 @@ def _retried(state: InstanceState, data: JSON, event: Event) -> None:
     state.error = None
     node = data["node"]
     if node is not None:
-        state.tokens[node] = token(node, data["type"], iso(event.at), attempt=data["attempt"])
+        after = state.tokens[node]["after"]
+        state.tokens[node] = token(node, data["type"], iso(event.at), after=after, attempt=data["attempt"])
     _settle(state)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -347,7 +347,7 @@ def test_a_retried_node_knows_when_the_one_before_it_began(passage: Callable[...
 
     operations.retry(ada.id)
 
-    assert ada.instance.current_nodes[0]["after"] == NOON.isoformat()
+    assert datetime.fromisoformat(ada.instance.current_nodes[0]["after"]) == NOON
 
 
 def test_a_node_that_still_fails_fails_the_instance_again(passage: Callable[..., Passage]) -> None:
