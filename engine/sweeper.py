@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from django.db import close_old_connections
 
-from engine import activities, activity_worker, clock, event_router, jobs, timers
+from engine import activities, activity_worker, clock, event_router, jobs, schedules, timers
 from engine.bells import Bell, ring, ringer
 from engine.conf import engine_settings
 from engine.connections import SideConnection, execute
@@ -94,6 +94,7 @@ class Sweeper:
     def round(self) -> None:
         """Sweep once, with the broker or without it."""
         sweep()
+        schedules.run_due()
         if clock.speed() != 1.0:
             clock.note_seen()
         if not ringer.reaches_broker():

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import shared_task
 
-from engine import activity_worker, event_router, jobs, retention, sweeper, timers
+from engine import activity_worker, event_router, jobs, retention, schedules, sweeper, timers
 from engine.bells import Bell, ringer
 from engine.conf import engine_settings
 from engine.execution import loop
@@ -57,6 +57,7 @@ def sweep() -> None:
 @shared_task(name="engine.run_schedules")
 def run_schedules() -> None:
     """Start the flows whose time has come."""
+    schedules.run_due()
 
 
 @shared_task(name="engine.prune")

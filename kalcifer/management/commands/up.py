@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from engine import clock
 from kalcifer import migrating, outside, ports
 from kalcifer.exits import Exit
 from kalcifer.supervisor import Options, Supervisor
@@ -51,6 +52,7 @@ def prepare(options: dict[str, Any]) -> Supervisor:
     ports.check(options["host"], options["port"])
     outside.check()
     migrating.migrate()
+    clock.go_on_from_seen()
     chosen = Options(
         host=options["host"], port=options["port"], workers=options["workers"], web_workers=options["web_workers"]
     )
