@@ -1,10 +1,13 @@
 """The ground of admin pages: lists that stay fast with a million rows, and types at run time as in the checker."""
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import ValidationError
 from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
 
 Row = TypeVar("Row", bound=Model)
 
@@ -21,8 +24,38 @@ else:
         """`forms.ModelForm[Row]`."""
 
 
+class Autocomplete(AutocompleteSelect):
+    """A choice of a row by its id; Django's own fails on a posted text that is no id."""
+
+    def optgroups(self, name: str, value: Any, attr: dict[str, Any] | None = None) -> Any:
+        """Offer what was chosen, if it can be an id at all."""
+        return super().optgroups(name, [each for each in value if self._may_be_id(each)], attr)
+
+    def _may_be_id(self, value: Any) -> bool:
+        try:
+            self.field.target_field.to_python(value)
+        except ValidationError:
+            return False
+        return True
+
+
 class OperatorPage(Page[Row]):
     """A list of at most 50 rows that does not count the whole table."""
 
     list_per_page = 50
     show_full_result_count = False
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Choose rows by a widget that takes any text."""
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", Autocomplete(db_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Leave NULs out of filters and searches: no stored text has one, and PostgreSQL refuses to compare with it."""
+        if any("\0" in value for values in request.GET.lists() for value in values[1]):
+            given = request.GET.copy()
+            for name, values in request.GET.lists():
+                given.setlist(name, [value.replace("\0", "") for value in values])
+            request.GET = given  # type: ignore[assignment]  # Django's own admin does the same
+        return super().changelist_view(request, extra_context)

@@ -11,7 +11,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from flows import queries
-from flows.admin.pages import Button, ReadOnlyPage, WithButtons, pretty
+from flows.admin.pages import Button, ReadOnlyPage, ReasonForm, WithButtons, pretty
 from flows.models import ExecutionStep, FlowInstance
 
 Section = tuple[str, Callable[[FlowInstance], SafeString]]
@@ -84,6 +84,7 @@ class FlowInstanceAdmin(ReadOnlyPage[FlowInstance], WithButtons[FlowInstance]):
     ids = ("id", "flow_id")
     searched = ("participant_id",)
     inlines = (StepInline,)
+    action_form = ReasonForm
     fieldsets = (
         (
             None,

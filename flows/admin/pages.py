@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
+from django import forms
 from django.contrib import messages
+from django.contrib.admin.helpers import ActionForm
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -65,6 +67,12 @@ class FastPage(OperatorPage[Row]):
         return queryset.filter(found), False
 
 
+class ReasonForm(ActionForm):
+    """The choice of an action, and why it is done."""
+
+    reason = forms.CharField(required=False, max_length=500, label="Reason:")
+
+
 class ReadOnlyPage(FastPage[Row]):
     """Rows that only the engine writes."""
 
@@ -86,13 +94,16 @@ class Button(Generic[Row]):
     """
     A verb on the page of a row.
 
-    `press(row, actor)` does it and gives the message; a KalciferError is shown. `shown` says for which rows.
+    `press(row, actor)` does it and gives the message; a KalciferError is shown. `shown` says for which rows. With
+    `asks`
+    there is a field of this name beside the button, and `press(row, actor, text)` gets what was written there.
     """
 
     name: str
     label: str
-    press: Callable[[Row, str], str]
+    press: Callable[..., str]
     shown: Callable[[Row], bool] = lambda _: True
+    asks: str = ""
 
 
 class WithButtons(FastPage[Row]):
@@ -119,6 +130,7 @@ class WithButtons(FastPage[Row]):
             (
                 button.label,
                 reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_press", args=(row.pk, button.name)),
+                button.asks,
             )
             for button in self.buttons()
             if row is not None and self.may_press(request) and button.shown(row)
@@ -128,6 +140,10 @@ class WithButtons(FastPage[Row]):
     def may_press(self, request: HttpRequest) -> bool:
         """Whether this user may change rows of the kind, though not by hand."""
         return bool(request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}"))
+
+    def has_press_permission(self, request: HttpRequest) -> bool:
+        """Whether this user may take actions with `permissions=["press"]`."""
+        return self.may_press(request)
 
     def press(self, request: HttpRequest, row_id: UUID, button: str) -> HttpResponse:
         """Do what the button says, and go back to the row."""
@@ -144,7 +160,8 @@ class WithButtons(FastPage[Row]):
     def act(self, request: HttpRequest, row: Row, button: Button[Row]) -> None:
         """Press a button for one row and tell how it went."""
         try:
-            told = button.press(row, actor(request))
+            asked = (request.POST.get("text", "").replace("\0", ""),) if button.asks else ()
+            told = button.press(row, actor(request), *asked)
         except KalciferError as refusal:
             messages.error(request, f"{row}: {refusal.detail}")
             return

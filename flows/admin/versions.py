@@ -22,7 +22,9 @@ def _publish(version: FlowVersion, by: str) -> str:
     return f"Version {version.number} is published."
 
 
-PUBLISH = Button("publish", "Publish", _publish, lambda version: version.status != VersionStatus.PUBLISHED)
+PUBLISH: Button[FlowVersion] = Button(
+    "publish", "Publish", _publish, lambda version: version.status != VersionStatus.PUBLISHED
+)
 
 
 class FlowVersionForm(Form[FlowVersion]):

@@ -16,6 +16,12 @@ from tests.flows.graphs import line
 TOKEN = {"node_id": "pause", "node_type": "wait", "status": "waiting", "since": None, "waiting_for": None}
 
 
+@pytest.fixture(autouse=True)
+def nothing_added(monkeypatch):
+    """What the engine adds is the engine's."""
+    monkeypatch.setattr(instances, "added", instances.Added())
+
+
 @pytest.fixture
 def operator(client, db):
     user = get_user_model().objects.create_superuser("ada", "ada@example.com", "x")
@@ -130,7 +136,7 @@ def test_flows_are_activated_paused_and_archived_from_the_list(operator, flow, t
 
 def test_a_flow_page_has_the_verbs_that_it_can_take(operator, flow):
     def verbs():
-        return [label for label, _ in operator.get(page(Flow, flow.pk, of="change")).context["buttons"]]
+        return [label for label, *_ in operator.get(page(Flow, flow.pk, of="change")).context["buttons"]]
 
     def press(name):
         operator.post(page(Flow, flow.pk, name, of="press"))
@@ -220,7 +226,7 @@ def test_what_the_engine_owns_cannot_be_written(operator, world, model):
     assert row.status != "failed"
 
 
-def test_the_engine_adds_buttons_sections_and_actions(operator, world, monkeypatch):
+def test_the_engine_adds_buttons_sections_and_actions(operator, world):
     pressed = []
 
     def cancel(instance, by):
@@ -232,7 +238,6 @@ def test_the_engine_adds_buttons_sections_and_actions(operator, world, monkeypat
     def cancel_all(modeladmin, request, queryset):
         pressed.extend(queryset.values_list("pk", flat=True))
 
-    monkeypatch.setattr(instances, "added", instances.Added())
     instances.add_button(Button("cancel", "Cancel", cancel, lambda instance: instance.status == "waiting"))
     instances.add_section("Events", lambda instance: format_html("<b>{}</b>", "flow_started <"))
     instances.add_action(cancel_all)
@@ -240,7 +245,7 @@ def test_the_engine_adds_buttons_sections_and_actions(operator, world, monkeypat
     address = page(FlowInstance, instance.pk, of="change")
 
     shown = operator.get(address)
-    assert [label for label, _ in shown.context["buttons"]] == ["Cancel"]
+    assert [label for label, *_ in shown.context["buttons"]] == ["Cancel"]
     assert "<b>flow_started &lt;</b>" in shown.content.decode()
     told = operator.post(page(FlowInstance, instance.pk, "cancel", of="press"), follow=True)
     assert "Cancelled." in told.content.decode()
