@@ -2,6 +2,7 @@
 
 import socket
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -59,7 +60,10 @@ class Bench:
             roles=roles or ROLES, port=_free_port(), workers=self.workers, logs=self.logs, environment=environment
         )
         with Supervisor(plan) as supervisor:
-            if not supervisor.wait_ready(60):
+            if roles == ("web",):
+                # Not ready, as it has nobody who would do the work; but it takes requests.
+                wait_until(lambda: _answers(supervisor.options.url), what="the web to answer", seconds=60)
+            elif not supervisor.wait_ready(60):
                 raise Unaccounted(f"Not everything became ready; the logs are in {self.logs}.")
             yield supervisor
 
@@ -109,6 +113,14 @@ def _rows(statement: str, parameters: list[Any]) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return list(cursor.fetchall())
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/api/v1/health", timeout=5):  # noqa: S310  # our own URL
+            return True
+    except OSError:
+        return False
 
 
 def _free_port() -> int:

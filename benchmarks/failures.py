@@ -7,6 +7,3 @@ class NotDurable(Exception):
 
 class Unaccounted(Exception):
     """Somebody was lost or got stuck, so there is no figure."""
-
-
-FAILURES = (NotDurable, Unaccounted)
