@@ -37,6 +37,8 @@ class Report:
     problems: list[str] = field(default_factory=list)
     repeated_calls: int = 0
     troubled_calls: int = 0
+    killed: int = 0
+    flushed: int = 0
 
     @property
     def ok(self) -> bool:
@@ -66,6 +68,8 @@ def show(report: Report, console: Console) -> None:
         f"{report.troubled_calls} calls were answered with 429, 500 or not at all; "
         f"{report.repeated_calls} effects were asked for again, under the same key."
     )
+    if report.killed or report.flushed:
+        console.print(f"Meanwhile {report.killed} processes were killed, and Redis was emptied {report.flushed} times.")
     for problem in report.problems[:MOST_PROBLEMS]:
         console.print(f"[red]{problem}[/red]", highlight=False)
     if report.ok:

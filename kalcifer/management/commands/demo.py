@@ -138,7 +138,10 @@ def _play(
             if ended.is_set():
                 return None
             raise CommandError(f"The API did not do its part: {error}", returncode=int(Exit.FAILED)) from error
-    return None if ended.is_set() else report.compare(people, simulation.found, receiver.ledger)
+    result = None if ended.is_set() else report.compare(people, simulation.found, receiver.ledger)
+    if result is not None and damage is not None:
+        result.killed, result.flushed = damage.kills, damage.flushes
+    return result
 
 
 def _tell_where(supervisor: Supervisor, access: stage.Access, console: Console) -> None:
