@@ -1,0 +1,1 @@
+"""Promises under real concurrency: many connections, many loops, one truth."""

@@ -1,0 +1,1 @@
+"""Stories with real processes: killed, restarted, cut off from their broker."""

@@ -1,0 +1,62 @@
+"""Things that happen at the same moment, each on a thread and a connection of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Self, TypeVar
+
+from django.db import connection
+
+from engine.connections import execute
+from tests.support.processes import wait_for
+
+T = TypeVar("T")
+
+BLOCKED = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+def at_once(calls: Sequence[Callable[[], T]], *, seconds: float = 60) -> list[T]:
+    """Begin all of them at one barrier; give what they answered, in order. The first that raises is raised."""
+    barrier = threading.Barrier(len(calls))
+
+    def begin(call: Callable[[], T]) -> T:
+        try:
+            connection.ensure_connection()
+            barrier.wait(timeout=seconds)
+            return call()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result(timeout=seconds) for future in [pool.submit(begin, call) for call in calls]]
+
+
+class Meanwhile:
+    """One call on a thread of its own, while the test goes on."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._future = self._pool.submit(self._run, call)
+
+    def _run(self, call: Callable[[], object]) -> object:
+        try:
+            return call()
+        finally:
+            connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True)
+
+    def answer(self, *, seconds: float = 30) -> object:
+        """Wait for its end, and give what it answered."""
+        return self._future.result(timeout=seconds)
+
+
+def wait_until_somebody_is_blocked() -> None:
+    """Return when a session of this database waits for a lock."""
+    wait_for(lambda: execute(BLOCKED).fetchone(), what="somebody to wait for a lock")

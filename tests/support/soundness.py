@@ -1,0 +1,31 @@
+"""What must hold whatever has happened: rows and events agree, nothing is stranded, no node ran twice."""
+
+from __future__ import annotations
+
+from engine import verify, why
+from engine.connections import execute
+
+RAN_TWICE = """
+    SELECT aggregate_id, data ->> 'node' FROM stored_events
+     WHERE type = 'node_completed' GROUP BY 1, 2 HAVING count(*) > 1
+"""
+OPEN_STEPS_OF_ENDED = """
+    SELECT s.instance_id, s.node_id, s.status FROM execution_steps s JOIN flow_instances i ON i.id = s.instance_id
+     WHERE i.status IN ('completed', 'exited') AND s.status IN ('running', 'waiting')
+"""
+LEFT_BY_ENDED = """
+    SELECT i.id FROM flow_instances i
+     WHERE i.status IN ('completed', 'exited')
+       AND (EXISTS (SELECT FROM timers t WHERE t.instance_id = i.id)
+            OR EXISTS (SELECT FROM event_subscriptions s WHERE s.instance_id = i.id AND s.kind <> 'goal')
+            OR EXISTS (SELECT FROM activities a WHERE a.instance_id = i.id
+                AND a.status IN ('pending', 'running', 'parked')))
+"""
+
+
+def assert_all_sound() -> None:
+    """Assert it of everything in the database."""
+    assert [each for batch in verify.verify() for each in batch.differences] == []
+    assert list(why.stranded()) == []
+    for statement in (RAN_TWICE, OPEN_STEPS_OF_ENDED, LEFT_BY_ENDED):
+        assert execute(statement).fetchall() == []
