@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import Any
 
 from django.db import connections
@@ -24,6 +26,7 @@ MOST_AT_ONCE = 250
 QUICK_S = 0.05
 HEARTBEATS_PER_LEASE = 3
 SUSPECTS_EVERY_S = 1.0
+LOOK_EVERY_S = 0.5
 
 
 class ActivityWorker:
@@ -31,7 +34,7 @@ class ActivityWorker:
 
     def __init__(self) -> None:
         self._alone = threading.Lock()
-        self._again = threading.Event()
+        self._rung: Future[None] = Future()
         self._threads = engine_settings().activity_threads
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="activity")
         self._running: dict[Future[Outcome], tuple[Lease, float]] = {}
@@ -39,24 +42,45 @@ class ActivityWorker:
         self._appetite = self._threads
         self._beat_at = 0.0
         self._suspects_at = 0.0
+        self._stopping = False
 
-    def run(self, *, slice_s: float, task_id: str = "") -> int:
-        """Work until nothing is due, or the slice is over and all has ended; give the number of attempts."""
-        self._again.set()
-        if not self._alone.acquire(blocking=False):
-            return 0
-        try:
-            return self._work(time.monotonic() + slice_s, {"actor": "activity", "task_id": task_id})
-        finally:
-            self._alone.release()
+    def run(self, *, slice_s: float = math.inf, task_id: str = "") -> int:
+        """
+        Work until nothing is due and nothing runs; give the number of attempts made.
+
+        A slow call holds up no other: as long as hands are free, what is due is leased. After `slice_s`, or once told
+        to stop, nothing
+        new is begun.
+        """
+        until, done = time.monotonic() + slice_s, 0
+        while self._alone.acquire(blocking=False):
+            try:
+                done += self._work(until, {"actor": "activity", "task_id": task_id})
+            finally:
+                self._alone.release()
+            # A colleague who came between the last look and the release has rung and gone.
+            if not self._rung.done() or self._stopping:
+                return done
+        # Whoever works may have looked a moment too early.
+        self._ring()
+        return done
+
+    def stop(self) -> None:
+        """Begin nothing new; what is running ends, or its lease does."""
+        self._stopping = True
+        self._ring()
+
+    def _ring(self) -> None:
+        with suppress(InvalidStateError):
+            self._rung.set_result(None)
 
     def _work(self, until: float, metadata: dict[str, Any]) -> int:
         done = 0
         self._suspects_at = 0.0
         while True:
-            self._again.clear()
-            leased = self._lease() if time.monotonic() < until else []
-            if not leased and not self._running and not self._again.is_set():
+            self._rung = Future()
+            leased = self._lease() if time.monotonic() < until and not self._stopping else []
+            if not leased and not self._running and (not self._rung.done() or self._stopping):
                 return done
             self._submit(leased)
             ended = self._harvest()
@@ -93,7 +117,8 @@ class ActivityWorker:
         if not self._running:
             return []
         began = time.monotonic()
-        wait(self._running, timeout=0.5, return_when=FIRST_COMPLETED)
+        hands: list[Future[Any]] = [*self._running, self._rung]
+        wait(hands, timeout=LOOK_EVERY_S, return_when=FIRST_COMPLETED)
         # A moment more, so that what ends together is recorded together.
         wait(self._running, timeout=0.003)
         finished = [future for future in self._running if future.done()]
@@ -144,9 +169,15 @@ _worker: list[ActivityWorker] = []
 _making = threading.Lock()
 
 
-def run(*, slice_s: float | None = None, task_id: str = "") -> int:
+def run(*, slice_s: float = math.inf, task_id: str = "") -> int:
     """Have this process's worker do what is due."""
     with _making:
         if not _worker:
             _worker.append(ActivityWorker())
-    return _worker[0].run(slice_s=engine_settings().slice_s if slice_s is None else slice_s, task_id=task_id)
+    return _worker[0].run(slice_s=slice_s, task_id=task_id)
+
+
+def stop() -> None:
+    """Have this process's worker begin nothing new."""
+    for worker in _worker:
+        worker.stop()

@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 LEADER_KEY = 7_300_911_204
 # The near future is announced this often, well within the horizon.
 NEAR_EVERY_S = 20.0
-SCHEDULES_EVERY_S = 1.0
 
 # In the two halves that have an index each: asked as one, it would read the whole table.
 IS_RUNNABLE = """

@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from celery import shared_task
+from celery.signals import worker_shutting_down
 
 from engine import activity_worker, event_router, jobs, retention, schedules, sweeper, timers
 from engine.bells import Bell, ringer
 from engine.conf import engine_settings
 from engine.execution import loop
+
+
+@worker_shutting_down.connect
+def begin_nothing_new(**_: Any) -> None:
+    """Let a worker that was told to stop finish its side effects, and lease no more."""
+    activity_worker.stop()
 
 
 @shared_task(name="engine.advance", bind=True)
@@ -36,7 +43,7 @@ def wake_due(self: Any) -> None:
 
 @shared_task(name="engine.run_activities", bind=True)
 def run_activities(self: Any) -> None:
-    """Do due side effects for one slice."""
+    """Do side effects until none is due."""
     ringer.answer(Bell.ACTIVITIES)
     activity_worker.run(task_id=self.request.id or "")
 
