@@ -53,7 +53,7 @@ def _options() -> argparse.Namespace:
 def _measure(options: argparse.Namespace, console: Console) -> JSON:
     from benchmarks import floor, report, system, workloads  # noqa: PLC0415  # after django.setup
     from benchmarks.bench import Bench  # noqa: PLC0415  # likewise
-    from kalcifer import migrating  # noqa: PLC0415  # likewise
+    from kalcifer import collector, migrating  # noqa: PLC0415  # likewise
     from tenants import keys  # noqa: PLC0415  # likewise
     from tenants.models import Role, Tenant  # noqa: PLC0415  # likewise
 
@@ -67,6 +67,7 @@ def _measure(options: argparse.Namespace, console: Console) -> JSON:
         "transactions": "committed, by pg_stat_database: the bundled server counts no statements",
     }
     migrating.migrate()
+    collector.spare()
     document["machine"]["floor"] = measured = floor.measure(quick=options.quick)
     tenant = Tenant.objects.create(name="bench")
     _, api_key = keys.issue(tenant, name="bench", role=Role.ADMIN)

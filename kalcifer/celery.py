@@ -1,6 +1,5 @@
 """The Celery app: its connections, its logs, and what is done around each task."""
 
-import gc
 import os
 import warnings
 from typing import Any
@@ -17,11 +16,12 @@ from celery.signals import (
     task_prerun,
     worker_init,
     worker_process_init,
+    worker_ready,
 )
 from django.conf import settings
 from django.db import close_old_connections, connections
 
-from kalcifer import logging
+from kalcifer import collector, logging
 from kalcifer.embedded import servers
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kalcifer.settings")
@@ -57,11 +57,10 @@ def configure_logging(**_: Any) -> None:
 
 
 @worker_process_init.connect
+@worker_ready.connect
 def spare_the_collector(**_: Any) -> None:
-    """Look for rubbish rarely: a batch makes many objects that all go at its end."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
+    """Do so in the children of a pool, and in a worker that has threads instead."""
+    collector.spare()
 
 
 @task_prerun.connect

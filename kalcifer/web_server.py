@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kalcifer import collector
 from kalcifer.supervisor import leash
 
 worker_class = "gthread"
@@ -19,3 +20,8 @@ control_socket_disable = True
 def post_fork(server: Any, worker: Any) -> None:
     """Workers die with their master, also when that is killed."""
     leash.tie(server.pid)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Everything is imported."""
+    collector.spare()
