@@ -155,12 +155,14 @@ def test_the_receiver_does_nothing_for_a_declined_card(ledger):
     assert not ledger.done
 
 
+# On an idle machine this takes forty seconds.
+@pytest.mark.timeout(240)
 @pytest.mark.processes
 def test_everybody_ends_where_they_should(data_dir, free_port):
     env = processes.environment(KALCIFER_DATA_DIR=str(data_dir))
     words = f"demo --exit --json --participants {FEW} --speed 100000 --workers 1 --web-workers 1 --port {free_port}"
 
-    ended = processes.manage(*words.split(), env=env, timeout=110)
+    ended = processes.manage(*words.split(), env=env, timeout=220)
 
     assert ended.returncode == 0, ended.stderr[-3000:]
     result = json.loads(ended.stdout)
