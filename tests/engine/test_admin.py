@@ -203,7 +203,6 @@ def test_an_instance_page_tells_why_its_story_and_its_log(operator: Client, pass
 
     shown = operator.get(page(FlowInstance, ada.id, of="change")).content.decode()
 
-    shown])
     assert "At node “ear” it waits since 2030-01-01 12:00 UTC for the event “clicked”" in shown
     assert "Waiting for “clicked”" in shown
     assert "wait_started" in shown
