@@ -117,7 +117,7 @@ class Ringer:
         if self._pid == os.getpid():
             return
         self._redis = redis.Redis.from_url(
-            settings.REDIS_URL, retry=None, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
+            _redis_url(), retry=None, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
         )
         options = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
         self._connection = current_app.connection_for_write(transport_options=options)
@@ -181,8 +181,16 @@ def _moment_ahead(moment: datetime) -> float:
 
 
 def _key(name: str) -> str:
-    prefix: str = settings.KALCIFER_REDIS_PREFIX
+    prefix: str = getattr(settings, "KALCIFER_REDIS_PREFIX", "kalcifer:")
     return f"{prefix}bell:{name}"
+
+
+# In somebody else's project the broker's own address will do; Celery writes sockets in another way than Redis.
+def _redis_url() -> str:
+    given = getattr(settings, "REDIS_URL", "") or str(current_app.conf.broker_url)
+    if given.startswith("redis+socket://"):
+        return given.replace("redis+socket", "unix", 1).replace("virtual_host=", "db=")
+    return str(given)
 
 
 def _callback(bell: Bell) -> Callable[[], None]:

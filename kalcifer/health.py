@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from kalcifer import __version__
 from kalcifer.models import Heartbeat
-from kalcifer.settings.celery import QUEUES
+from kalcifer.rota import QUEUES
 
 RECENT = timedelta(seconds=15)
 

@@ -1,7 +1,5 @@
 """Composes the apps' URLs below /api/v1/."""
 
-from importlib.util import find_spec
-
 from django.contrib import admin
 from django.contrib.staticfiles.views import serve
 from django.urls import include, path, re_path
@@ -26,11 +24,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # Where Prometheus looks by itself.
     api_path("metrics", metrics.metrics, "metrics-root"),
     re_path(r"^static/(?P<path>.*)$", serve, {"insecure": True}),
-]
-urlpatterns += [
-    path("api/v1/", include(f"{app}.api.urls"))
-    for app in ("tenants", "engine", "flows")
-    if find_spec(f"{app}.api.urls")
+    path("api/v1/", include("kalcifer.api_urls")),
 ]
 
 handler400 = "kalcifer.problems.handler400"

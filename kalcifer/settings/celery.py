@@ -4,22 +4,8 @@ from typing import Any
 
 from kombu import Exchange, Queue
 
+from kalcifer.rota import PERIODIC, QUEUES, ROUTES
 from kalcifer.settings.environment import broker, integer, number
-
-QUEUES = ("flow_triggers", "delayed_resume", "activities", "projections", "maintenance")
-
-ROUTES = {
-    "engine.advance": "flow_triggers",
-    "engine.route": "flow_triggers",
-    "engine.sweep": "flow_triggers",
-    "engine.wake_due": "delayed_resume",
-    "engine.run_schedules": "delayed_resume",
-    "engine.run_activities": "activities",
-    "engine.prune": "maintenance",
-}
-
-# Task and seconds between two runs. A message that waited for two intervals is dropped by the worker that gets it.
-PERIODIC = {"engine.sweep": 5, "engine.run_schedules": 5, "engine.prune": 3600}
 
 
 def settings(redis_url: str, *, prefix: str) -> dict[str, Any]:
