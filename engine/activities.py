@@ -16,7 +16,7 @@ from engine.connections import execute
 from engine.execution import batch, rows, write
 from engine.execution.burst import Burst
 from engine.execution.policy import pause_before, verdict_on
-from engine.nodes.outcomes import Branched, Completed, Failed, Outcome, Waiting
+from engine.nodes.outcomes import Branched, Completed, Failed, Outcome
 
 JSON = dict[str, Any]
 
@@ -174,8 +174,8 @@ def renew(leases: Sequence[Lease], worker: str) -> None:
 
 def judge(lease: Lease, outcome: Outcome) -> Ended:
     """Decide, by the activity's policy, what becomes of it after an attempt."""
-    if isinstance(outcome, Waiting):
-        outcome = Failed("An activity cannot wait: it must answer Completed, Branched or Failed.", retryable=False)
+    if not isinstance(outcome, Completed | Branched | Failed):
+        outcome = Failed("An activity must answer Completed, Branched or Failed.", retryable=False)
     if isinstance(outcome, Failed):
         status = verdict_on(outcome, lease.policy, lease.attempt)
         return Ended(

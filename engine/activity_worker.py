@@ -38,6 +38,7 @@ class ActivityWorker:
         self._threads = engine_settings().activity_threads
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="activity")
         self._running: dict[Future[Outcome], tuple[Lease, float]] = {}
+        self._unrecorded: list[Ended] = []
         self._abandoned = 0
         self._appetite = self._threads
         self._beat_at = 0.0
@@ -80,13 +81,16 @@ class ActivityWorker:
         while True:
             self._rung = Future()
             leased = self._lease() if time.monotonic() < until and not self._stopping else []
-            if not leased and not self._running and (not self._rung.done() or self._stopping):
+            busy = leased or self._running or self._unrecorded
+            if not busy and (not self._rung.done() or self._stopping):
                 return done
             self._submit(leased)
-            ended = self._harvest()
-            if ended:
-                activities.record(ended, metadata)
-                done += len(ended)
+            self._unrecorded += self._harvest()
+            # What could not be recorded (the database was away) is kept for the next run: it has been done.
+            if self._unrecorded:
+                activities.record(self._unrecorded, metadata)
+                done += len(self._unrecorded)
+                self._unrecorded = []
             if time.monotonic() >= self._beat_at and self._running:
                 activities.renew([lease for lease, _ in self._running.values()], worker_name())
                 self._beat_at = time.monotonic() + engine_settings().lease_s / HEARTBEATS_PER_LEASE
@@ -152,12 +156,12 @@ class ActivityWorker:
         return ended
 
 
-# Whatever a handler raises is its own activity's failure. Connections it opened are closed with it: pool threads have
-# no request to end.
+# Whatever a handler raises is its own activity's failure, also sys.exit(). Connections it opened are closed with it:
+# pool threads have no request to end.
 def _guarded(call: Callable[[], Outcome]) -> Outcome:
     try:
         return call()
-    except Exception as error:
+    except BaseException as error:  # a thread of the pool has nobody else to tell
         logger.exception("activity.raised")
         return Failed(f"{type(error).__name__}: {error}", code=type(error).__name__)
     finally:

@@ -110,7 +110,7 @@ class Executor:
             if wake is None:
                 return node.execute(compiled.config, self.step)
             return node.resume(compiled.config, self.step, wakeup(wake))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             logger.exception("node.raised", extra={"node": compiled.id, "instance": self.burst.state.id})
             return Failed(f"{type(error).__name__}: {error}")
 
@@ -205,7 +205,7 @@ class Executor:
         self._look_at(compiled, None)
         try:
             payload = node.prepare(compiled.config, self.step)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             logger.exception("node.raised", extra={"node": compiled.id, "instance": self.burst.state.id})
             self._fail(compiled, ("error", f"{type(error).__name__}: {error}"))
             return
