@@ -24,7 +24,7 @@ from tenants.models import Tenant
 JSON = dict[str, Any]
 
 CHUNK = 1_000
-TICK = 0.01
+TICK = 0.02
 PATIENCE_S = 300.0
 
 IS_ANYBODY = "SELECT 1 FROM flow_instances WHERE flow_id = %s AND status = ANY(%s) LIMIT 1"
