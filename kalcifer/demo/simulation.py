@@ -42,6 +42,7 @@ class Simulation:
 
     def __init__(self, api: Api, flows: dict[str, str], people: Sequence[Person], *, speed: float) -> None:
         self.found: dict[str, JSON] = {}
+        self.twice: set[str] = set()
         self.sight = Sight()
         self._api = api
         self._flows = flows
@@ -133,15 +134,19 @@ class Simulation:
             if answer["errors"]:
                 raise ValueError(f"Events were refused: {answer['errors'][:3]}")
 
-    # Newest first, so that runs of earlier demos are not read.
+    # Newest first: behind the last of ours come those of earlier demos.
     def _all_have_ended(self) -> bool:
+        self.twice.clear()
         for flow, flow_id in self._flows.items():
             missing = {person.participant_id for person in plan.of_flow(self._people.values(), flow)}
             for row in self._api.pages(f"/flows/{flow_id}/instances", page_size=PAGE) if missing else ():
-                if row["participant_id"] in missing:
-                    self.found[row["participant_id"]] = row
-                    missing.discard(row["participant_id"])
-                if not missing:
+                participant = row["participant_id"]
+                if participant in missing:
+                    self.found[participant] = row
+                    missing.discard(participant)
+                elif participant in self._people:
+                    self.twice.add(participant)
+                elif not missing:
                     break
         ended = [row for row in self.found.values() if row["status"] not in LIVE.split(",")]
         return len(ended) == len(self._people)

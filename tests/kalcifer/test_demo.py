@@ -139,6 +139,13 @@ def test_the_same_call_again_under_its_key_is_none(people, ledger):
     assert result.repeated_calls == 1
 
 
+def test_calls_of_an_interrupted_demo_are_none_of_ours(people, ledger):
+    do_everything(people, ledger)
+    ledger.done["reminder", "an instance of yesterday"]["its key"] += 1
+
+    assert report.compare(people, found(people), ledger).ok
+
+
 def test_a_nudge_on_a_saturday_is_a_difference(people, ledger):
     do_everything(people, ledger)
     nudged = next(person for person in people if person.script.morning)

@@ -33,6 +33,7 @@ from kalcifer.supervisor import Supervisor
 SPEED = 36_000.0
 LONGEST_STORY_DAYS = 40
 MARGIN_S = 60.0
+PORTS = 65_536
 
 
 class Command(up.Command):
@@ -61,10 +62,7 @@ class Command(up.Command):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: ended.set())
         console = Console(stderr=options["json"])
-        try:
-            result = self._run(options, ended, console)
-        finally:
-            _back_to_normal_pace()
+        result = self._run(options, ended, console)
         if ended.is_set() and result is None:
             raise CommandError("Stopped before everybody was through.", returncode=int(Exit.FAILED))
         if result is not None and not result.ok:
@@ -73,8 +71,10 @@ class Command(up.Command):
     def _run(self, options: dict[str, Any], ended: threading.Event, console: Console) -> report.Report | None:
         console.print("Starting web, workers, beat and sweeper ...")
         with ExitStack() as stack:
-            supervisor = stack.enter_context(_prepare(options))
-            receiver = stack.enter_context(Receiver(options["port"] + 1))
+            prepared = _prepare(options)
+            stack.callback(_back_to_normal_pace)
+            supervisor = stack.enter_context(prepared)
+            receiver = stack.enter_context(Receiver((options["port"] + 1) % PORTS))
             if not supervisor.wait_ready(up.READY_WITHIN, unless=ended):
                 if ended.is_set():
                     return None
@@ -138,8 +138,11 @@ def _play(
             if ended.is_set():
                 return None
             raise CommandError(f"The API did not do its part: {error}", returncode=int(Exit.FAILED)) from error
-    result = None if ended.is_set() else report.compare(people, simulation.found, receiver.ledger)
-    if result is not None and damage is not None:
+    if ended.is_set():
+        return None
+    result = report.compare(people, simulation.found, receiver.ledger)
+    result.problems += [f"{participant}: was started twice" for participant in sorted(simulation.twice)]
+    if damage is not None:
         result.killed, result.flushed = damage.kills, damage.flushes
     return result
 
