@@ -80,7 +80,7 @@ class _Listener:
         scope = Scope(
             entry=state.entry, event=arrival.data, accumulated=state.accumulated, outcomes=state.outcomes,
             now=burst.now,
-            run={"id": state.id, "flow": state.flow_id, "version": state.version, "entered_at": state.entered_at},
+            run={"id": state.id, "participant_id": state.participant_id, "flow": state.flow_id, "version": state.version, "entered_at": state.entered_at},
             aliases=burst.program.aliases,
         )  # fmt: skip
         return parse(orjson.loads(self.raw_filter)).matches(scope)
@@ -113,8 +113,8 @@ def _hear_wait(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:
     return False
 
 
-# What arrived before the wait began counts only where it looks back, and once. The look-back has judged what it could see; an event whose
-# transaction committed after it comes to be judged here.
+# What arrived before the wait began counts only where it looks back, and once. The look-back has judged what it could
+# see; an event whose transaction committed after it comes to be judged here.
 def _counts(listener: _Listener, arrival: Arrival, burst: Burst, *, iso_since: str) -> bool:
     if arrival.received_at < listener.since:
         return False

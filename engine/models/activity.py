@@ -93,6 +93,11 @@ class Activity(StatefulModel):
                 condition=Q(status=ActivityStatus.PENDING, held=False),
                 name="activity_fetch_pending",
             ),
+            models.Index(
+                fields=("id",),
+                condition=Q(status=ActivityStatus.PENDING, held=False, deaths__gt=0),
+                name="activity_fetch_suspect",
+            ),
             models.Index(fields=("id",), condition=Q(status=ActivityStatus.RUNNING), name="activity_running"),
             models.Index(fields=("tenant", "status", "id"), name="activity_by_status"),
             models.Index(fields=("instance_id",), name="activity_by_instance"),

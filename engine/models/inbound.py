@@ -44,10 +44,11 @@ class InboundEvent(models.Model):
         constraints = (models.UniqueConstraint(fields=("tenant", "event_id"), name="inbound_event_once"),)
         indexes = (
             models.Index(fields=("tenant", "id"), condition=Q(routed_at__isnull=True), name="inbound_fetch_unrouted"),
+            # The participant first, so that nobody takes it for the index that finds a tenant's oldest events.
             models.Index(
-                fields=("tenant", "participant_id", "id"),
+                fields=("participant_id", "tenant", "id"),
                 condition=Q(routed_at__isnull=True),
-                name="inbound_unrouted_by_whom",
+                name="inbound_unrouted_of",
             ),
             models.Index(fields=("tenant", "participant_id", "event_type", "occurred_at"), name="inbound_lookback"),
         )
