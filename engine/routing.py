@@ -80,7 +80,8 @@ class _Listener:
         scope = Scope(
             entry=state.entry, event=arrival.data, accumulated=state.accumulated, outcomes=state.outcomes,
             now=burst.now,
-            run={"id": state.id, "participant_id": state.participant_id, "flow": state.flow_id, "version": state.version, "entered_at": state.entered_at},
+            run={"id": state.id, "participant_id": state.participant_id, "flow": state.flow_id, "version":
+            state.version, "entered_at": state.entered_at},
             aliases=burst.program.aliases,
         )  # fmt: skip
         return parse(orjson.loads(self.raw_filter)).matches(scope)
@@ -127,7 +128,9 @@ def _is_used(arrival: Arrival, burst: Burst) -> bool:
     state = burst.state
     if arrival.event_id == state.entry_event:
         return True
-    return any(isinstance(each, dict) and each.get("event_id") == arrival.event_id for each in state.accumulated.values())
+    return any(
+        isinstance(each, dict) and each.get("event_id") == arrival.event_id for each in state.accumulated.values()
+    )
 
 
 def _hear_goal(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:

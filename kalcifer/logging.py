@@ -51,6 +51,8 @@ def _standard_library(shared: list[Any]) -> dict[str, Any]:
             # A line per message received and task done is noise at a thousand doorbells per second.
             "celery": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},
+            # A line per outgoing call.
+            "httpx": {"level": "WARNING"},
             "django_celery_beat": {"level": "WARNING"},
             # A client's mistake is the client's to read.
             "django.request": {"level": "ERROR"},

@@ -140,7 +140,13 @@ class Burst:
         return int(n)
 
     def arm(
-        self, node_id: str, *, until: datetime | None, event_types: list[str], filter_: JSON | None, since: datetime | None = None
+        self,
+        node_id: str,
+        *,
+        until: datetime | None,
+        event_types: list[str],
+        filter_: JSON | None,
+        since: datetime | None = None,
     ) -> None:
         """Set the timer and the subscriptions of a wait; events count from now on, or from where it looks back to."""
         if until is not None:

@@ -42,7 +42,8 @@ def _settings(redis_url: str, prefix: str) -> dict[str, Any]:
         "WORKER_ETA_TASK_LIMIT": 1000,
         "WORKER_MAX_TASKS_PER_CHILD": integer("KALCIFER_MAX_TASKS_PER_CHILD", 5000),
         "WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS": False,
-        "WORKER_SOFT_SHUTDOWN_TIMEOUT": 10,
+        # Slices are two seconds long; countdowns in hand are found again by the sweep.
+        "WORKER_SOFT_SHUTDOWN_TIMEOUT": 3,
         "WORKER_HIJACK_ROOT_LOGGER": False,
         "TASK_SOFT_TIME_LIMIT": number("KALCIFER_SOFT_TIME_LIMIT_S", 20),
         "TASK_TIME_LIMIT": number("KALCIFER_TIME_LIMIT_S", 30),

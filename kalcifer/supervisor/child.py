@@ -16,6 +16,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 # A process that lived this long was healthy: the next restart is quick again.
 HEALTHY_AFTER = 20.0
 SILENCE = 30.0
+FIRST_SIGN_WITHIN = 90.0
 
 logger = structlog.get_logger(__name__)
 
@@ -71,7 +72,9 @@ class Child:
     def end_if_silent(self) -> None:
         """Kill a process whose loop no longer turns; `tend` starts another."""
         last = max(self._last_sign(), time.time() - (time.monotonic() - self._born))
-        if self.pid is not None and time.time() - last > SILENCE:
+        # A busy machine may take long to import everything; a loop that has turned once turns on.
+        patience = SILENCE if self._last_sign() > 0 else FIRST_SIGN_WITHIN
+        if self.pid is not None and time.time() - last > patience:
             logger.error("process.silent", role=self.role, pid=self.pid, seconds=round(time.time() - last))
             self.signal(SIGKILL)
 
