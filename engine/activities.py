@@ -89,6 +89,9 @@ RECORD = """
  RETURNING a.id
 """
 
+LOCK = "SELECT id, status FROM flow_instances WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
+MARK = "UPDATE flow_instances SET runnable = true WHERE id = ANY(%s) AND status IN ('running', 'waiting')"
+
 FIND_EXPIRED = """
     SELECT id, tenant_id, flow_id, instance_id, node_id, kind, target, input, idempotency_key, policy, attempts,
     deaths FROM activities
@@ -264,10 +267,39 @@ def _record(ended: Sequence[Ended], metadata: JSON) -> None:
         bells.ring_on_commit(Bell.ADVANCE)
 
 
-# Instances first, then activities: whoever loses the fence is left out of the events.
+# Instances first, in the order of their ids, then activities: whoever loses the fence is left out. A success only marks
+# its instance, whose next look takes it up: that look appends the event together with all that follows from it. A
+# failure, and whatever concerns a run that is not under way, is appended at once.
 def _append(ended: Sequence[Ended], statement: str, metadata: JSON) -> None:
+    concerned = sorted({each.lease.instance_id for each in ended if each.lease.instance_id})
+    under_way = {row[0] for row in execute(LOCK, [concerned]).fetchall() if row[1] in ("running", "waiting")}
+    changed = {row[0] for row in execute(statement, [_document(ended)]).fetchall()}
+    marked = [
+        each.lease.instance_id for each in ended if each.status == "completed" and each.lease.instance_id in under_way
+    ]
+    if marked:
+        execute(MARK, [marked])
+    rest = [each for each in ended if each.lease.id in changed]
+    rest = [each for each in rest if each.status != "completed" or each.lease.instance_id not in under_way]
+    _append_events(rest, metadata)
+
+
+def _append_events(ended: Sequence[Ended], metadata: JSON) -> None:
+    if not ended:
+        return
     found = rows.lock({each.lease.instance_id for each in ended if each.lease.instance_id})
-    document = [
+    now = clock.now()
+    bursts: dict[str, Burst] = {}
+    for each in ended:
+        row = found.get(each.lease.instance_id or "")
+        if row is not None:
+            burst = bursts.get(row.id) or bursts.setdefault(row.id, batch.open_burst(row, now))
+            append_outcome(burst, each)
+    write.batch([burst for burst in bursts.values() if burst.events], metadata=metadata)
+
+
+def _document(ended: Sequence[Ended]) -> str:
+    records = [
         {
             "id": each.lease.id,
             "attempt": each.lease.attempt,
@@ -278,16 +310,7 @@ def _append(ended: Sequence[Ended], statement: str, metadata: JSON) -> None:
         }
         for each in ended
     ]
-    changed = {row[0] for row in execute(statement, [orjson.dumps(document).decode()]).fetchall()}
-    now = clock.now()
-    bursts: dict[str, Burst] = {}
-    for each in ended:
-        row = found.get(each.lease.instance_id or "")
-        if row is None or each.lease.id not in changed:
-            continue
-        burst = bursts.get(row.id) or bursts.setdefault(row.id, batch.open_burst(row, now))
-        append_outcome(burst, each)
-    write.batch([burst for burst in bursts.values() if burst.events], metadata=metadata)
+    return orjson.dumps(records).decode()
 
 
 def append_outcome(burst: Burst, ended: Ended) -> None:

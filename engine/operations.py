@@ -113,7 +113,12 @@ def resume_many(ids: Iterable[str], *, reason: str = "", actor: str = "", correl
     metadata = _metadata(actor, correlation_id)
 
     def change(found: Sequence[Row]) -> list[Burst]:
-        bursts = _write(found, lambda burst: burst.record("resumed", {"reason": reason}), metadata)
+        def resume(burst: Burst) -> None:
+            burst.record("resumed", {"reason": reason})
+            # A side effect may have succeeded before the pause, and nobody has taken that up.
+            burst.recheck = any(token["activity"] for token in burst.state.tokens.values())
+
+        bursts = _write(found, resume, metadata)
         _free([row.id for row in found])
         return bursts
 
@@ -196,7 +201,7 @@ def _free(ids: list[str]) -> None:
 
 
 def _ring_for(bursts: Sequence[Burst]) -> None:
-    if any(burst.is_runnable for burst in bursts):
+    if any(burst.is_runnable or burst.recheck for burst in bursts):
         bells.ring_on_commit(Bell.ADVANCE)
     if any(burst.activities for burst in bursts):
         bells.ring_on_commit(Bell.ACTIVITIES)

@@ -79,9 +79,13 @@ NEAR = """
 """
 
 # Every row, also one whose mark seems to be set: whoever sets marks of this flow aside right now has not committed yet.
+# Whoever waits and has had a side effect succeed is looked at too: it may not have been taken up.
 MARK_RUNNABLE = """
-    UPDATE flow_instances SET runnable = true
-     WHERE flow_id = %(flow)s AND status = 'running' AND current_nodes @> '[{"status": "running"}]'
+    UPDATE flow_instances i SET runnable = true
+     WHERE flow_id = %(flow)s
+       AND (status = 'running' AND current_nodes @> '[{"status": "running"}]'
+            OR status = 'waiting' AND EXISTS (
+                SELECT FROM activities a WHERE a.instance_id = i.id AND a.status = 'completed'))
 """
 
 

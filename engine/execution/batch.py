@@ -10,7 +10,7 @@ from typing import Any
 from django.db import DataError, IntegrityError, InternalError, ProgrammingError
 
 from engine import ports
-from engine.execution import claim, lookback, program, write
+from engine.execution import claim, lookback, program, uptake, write
 from engine.execution.burst import Burst
 from engine.execution.executor import Executor
 from engine.execution.rows import Row
@@ -68,6 +68,7 @@ def drive(rows: Sequence[Row], now: datetime) -> list[Burst]:
 def failed(row: Row, now: datetime, code: str, detail: str) -> Burst:
     """Throw away what an instance did in this batch and fail it instead."""
     burst = open_burst(row, now)
+    burst.looked = True
     burst.fail(
         code, detail, next((key for key, each in burst.state.tokens.items() if each["status"] == "running"), None)
     )
@@ -76,6 +77,9 @@ def failed(row: Row, now: datetime, code: str, detail: str) -> Burst:
 
 def _executors(rows: Iterable[Row], now: datetime) -> list[Executor]:
     bursts = [open_burst(row, now) for row in rows]
+    for burst in bursts:
+        burst.looked = True
+    uptake.take_up(bursts)
     wanted: dict[str, set[str]] = {}
     for burst in bursts:
         if Need.PROFILE in burst.program.needs:

@@ -74,7 +74,8 @@ class Burst:
 
     `was` and `previous` are the status and sequence it was read with: the guard of its UPDATE. `disarmed` names tokens
     whose timer and wait
-    subscriptions go; `had_waits` says that rows of earlier batches may listen, wait or work for it.
+    subscriptions go; `recheck` has the loop look at it although no token runs, `looked` says that this is the loop's
+    own look; `had_waits` says that rows of earlier batches may listen, wait or work for it.
     """
 
     state: InstanceState
@@ -94,6 +95,8 @@ class Burst:
     frozen: bool = False
     context_changed: bool = False
     had_waits: bool = True
+    recheck: bool = False
+    looked: bool = False
 
     def record(self, kind: str, data: JSON) -> None:
         """Append an event and fold it in. Data that is not JSON raises here, where the culprit is known."""

@@ -41,11 +41,12 @@ TAKE = f"""
       ) AS taken
 """
 
-# Takes one instance that was claimed when a worker died: it runs alone, so that it can take nobody along.
-TAKE_SUSPECT = f"""
+# Takes instances that were claimed when a worker died. They are run one by one, each named alone while it runs, so that
+# none can take another along.
+TAKE_SUSPECTS = f"""
     SELECT {rows.COLUMNS}, f.status = 'paused' AS paused
       FROM flow_instances taken JOIN flows f ON f.id = taken.flow_id
-     WHERE taken.runnable AND taken.deaths > 0 ORDER BY taken.id LIMIT 1
+     WHERE taken.runnable AND taken.deaths > 0 ORDER BY taken.id LIMIT 50
        FOR NO KEY UPDATE OF taken SKIP LOCKED
 """
 
@@ -68,10 +69,14 @@ SET_ASIDE = """
     UPDATE flow_instances SET runnable = false WHERE id = ANY(%(ids)s) AND flow_id IN (SELECT id FROM still_paused)
 """
 
+# Whoever was marked and has nothing to do leaves the runnable index.
+UNMARK = "UPDATE flow_instances SET runnable = false, deaths = 0 WHERE id = ANY(%s)"
+
 ANNOUNCE = """
     INSERT INTO batch_claims (id, worker_key, worker, task_id, instance_ids, started_at)
     VALUES (%s, %s, %s, %s, %s, clock_timestamp())
 """
+NAME = "UPDATE batch_claims SET instance_ids = %s WHERE id = %s"
 WITHDRAW = "DELETE FROM batch_claims WHERE id = %s"
 
 # Marks the instances of dead workers' claims. One that was claimed alone has one more death on it; one of a batch is
@@ -113,6 +118,11 @@ class Announcer:
             connection.execute(ANNOUNCE, [claim_id, self.worker_key, worker_name(), task_id, ids], prepare=True)
         return claim_id
 
+    def name(self, claim_id: str, ids: list[str]) -> None:
+        """Say anew whom this claim is about."""
+        with self._guard:
+            self._connected().execute(NAME, [ids, claim_id], prepare=True)
+
     def withdraw(self, claim_id: str) -> None:
         """Take back the claim of an undone batch; if the connection is gone, so is the lock, and it is buried."""
         with self._guard, suppress(psycopg.Error):
@@ -145,9 +155,9 @@ def take(limit: int) -> list[rows.Row]:
     return rows.fetch(TAKE, {"limit": limit})
 
 
-def take_suspect() -> list[rows.Row]:
-    """Lock one instance that has a death on it."""
-    return rows.fetch(TAKE_SUSPECT, {})
+def take_suspects() -> list[rows.Row]:
+    """Lock instances that have a death on them."""
+    return rows.fetch(TAKE_SUSPECTS, {})
 
 
 def take_again(ids: list[str]) -> list[rows.Row]:
@@ -158,6 +168,11 @@ def take_again(ids: list[str]) -> list[rows.Row]:
 def set_aside(ids: list[str]) -> None:
     """Take instances of paused flows out of the runnable index until their flow is resumed."""
     execute(SET_ASIDE, {"ids": ids})
+
+
+def unmark(ids: list[str]) -> None:
+    """Take instances that have nothing to do out of the runnable index."""
+    execute(UNMARK, [ids])
 
 
 def withdraw_in_batch(claim_id: str) -> None:

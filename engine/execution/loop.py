@@ -42,7 +42,7 @@ def advance(*, slice_s: float | None = None, task_id: str = "", by: str = "engin
         if turn % SUSPECT_EVERY:
             taken, done = run_batch(lambda: claim.take(settings.batch_size), metadata)
         if not taken:
-            taken, done = run_batch(claim.take_suspect, metadata)
+            taken, done = run_batch(claim.take_suspects, metadata, one_by_one=True)
         if not taken and not turn % SUSPECT_EVERY:
             continue
         if not taken:
@@ -54,8 +54,12 @@ def advance(*, slice_s: float | None = None, task_id: str = "", by: str = "engin
     return moved
 
 
-def run_batch(take: Callable[[], list[Row]], metadata: dict[str, str]) -> tuple[int, int]:
-    """Claim, run and write one batch in one transaction; give how many were taken, and how many moved."""
+def run_batch(take: Callable[[], list[Row]], metadata: dict[str, str], *, one_by_one: bool = False) -> tuple[int, int]:
+    """
+    Claim, run and write one batch in one transaction; give how many were taken, and how many moved.
+
+    `one_by_one` names each instance alone while it runs, so that a process that dies then says whose fault it was.
+    """
     taken: list[Row] = []
     claim_id = ""
     try:
@@ -66,8 +70,10 @@ def run_batch(take: Callable[[], list[Row]], metadata: dict[str, str]) -> tuple[
             if len(taken) == engine_settings().batch_size:
                 bells.ring(Bell.ADVANCE)
             claim_id = claim.announcer.announce([row.id for row in taken], task_id=metadata["task_id"])
-            bursts = _run(taken)
+            bursts = _run_one_by_one(taken, claim_id) if one_by_one else _run(taken)
             write.batch(bursts, metadata=metadata)
+            if idle := [burst.state.id for burst in bursts if not burst.events]:
+                claim.unmark(idle)
             claim.withdraw_in_batch(claim_id)
             _ring_for(bursts)
         return len(taken), len(bursts)
@@ -86,6 +92,15 @@ def _run(taken: Sequence[Row]) -> list[Burst]:
     if paused:
         claim.set_aside(paused)
     return batch.drive([row for row in taken if not row.paused], clock.now())
+
+
+def _run_one_by_one(taken: Sequence[Row], claim_id: str) -> list[Burst]:
+    bursts = []
+    for row in taken:
+        claim.announcer.name(claim_id, [row.id])
+        bursts += _run([row])
+    claim.announcer.name(claim_id, [])
+    return bursts
 
 
 # One row's content made the statements fail: halve until it stands alone, then fail it alone.

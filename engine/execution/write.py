@@ -50,16 +50,13 @@ COPY_ACTIVITIES = """
 MOVE = f"""
     UPDATE flow_instances i
        SET status = n.status, current_nodes = n.current_nodes, context = coalesce(n.context, i.context),
-       step_count = n.step_count,
-           updated_at = n.updated_at, completed_at = n.completed_at, exited_at = n.exited_at,
-           exit_reason = n.exit_reason,
-           error = n.error, sequence = n.sequence, runnable = n.runnable, log_tx = n.log_tx, deaths = n.deaths
+           step_count = n.step_count, updated_at = n.updated_at, completed_at = n.completed_at, exited_at = n.exited_at,
+           exit_reason = n.exit_reason, error = n.error, sequence = n.sequence, log_tx = n.log_tx, deaths = n.deaths,
+           runnable = n.runnable OR (n.keeps_mark AND i.runnable AND n.status IN ('running', 'waiting'))
       FROM jsonb_to_recordset(%s::jsonb) AS n(
            id uuid, was text, previous bigint, status text, current_nodes jsonb, context jsonb, step_count int,
-           updated_at timestamptz,
-           completed_at timestamptz, exited_at timestamptz, exit_reason text, error jsonb, sequence bigint,
-           runnable boolean,
-           log_tx bigint, deaths smallint)
+           updated_at timestamptz, completed_at timestamptz, exited_at timestamptz, exit_reason text, error jsonb,
+           sequence bigint, runnable boolean, log_tx bigint, deaths smallint, keeps_mark boolean)
      WHERE i.id = n.id AND i.status = n.was AND i.sequence = n.previous
          AND (n.was, n.status) IN ({FlowInstance.TRANSITIONS.pairs_sql()})
  RETURNING i.id
@@ -235,9 +232,10 @@ def _instance_record(burst: Burst) -> dict[str, Any]:
         "exit_reason": state.exit_reason,
         "error": state.error,
         "sequence": state.sequence,
-        "runnable": burst.is_runnable,
+        "runnable": burst.is_runnable or (burst.recheck and state.status in ("running", "waiting")),
         "log_tx": burst.log_tx,
         "deaths": burst.deaths,
+        "keeps_mark": not burst.looked,
     }
 
 

@@ -124,7 +124,8 @@ class FlowInstance(StatefulModel):
                 condition=~Q(status=InstanceStatus.FAILED) | Q(error__isnull=False),
             ),
             models.CheckConstraint(
-                name="instance_runnable_only_running", condition=Q(runnable=False) | Q(status=InstanceStatus.RUNNING)
+                name="instance_runnable_only_under_way",
+                condition=Q(runnable=False) | Q(status__in=[InstanceStatus.RUNNING, InstanceStatus.WAITING]),
             ),
         )
         indexes = (

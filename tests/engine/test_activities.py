@@ -9,13 +9,15 @@ from typing import Any, ClassVar
 import pytest
 from django.db import connection
 
-from engine import activities, activity_worker
+from engine import activities, activity_worker, event_router, operations
+from engine.inbox import publish_event
 from engine.models import Activity
 from engine.nodes import registry
 from engine.nodes.action_config import ActionConfig
 from engine.nodes.base import Node
 from engine.nodes.context import StepContext
 from engine.nodes.outcomes import Completed, Failed, Outcome
+from flows import lifecycle
 from tests.support.graphs import ENTRY, graph
 from tests.support.passage import Passage, run_until_idle
 
@@ -100,6 +102,53 @@ def test_another_attempt_has_the_same_key(passage: Callable[..., Passage]) -> No
     assert ada.status == "completed"
     assert Charge.keys == [f"{ada.id}:charge:1"] * 3
     assert ada.event_types.count("activity_failed") == 2
+
+
+def succeed_unseen() -> None:
+    """Do what is due, and let nobody take it up."""
+    activity_worker.run(slice_s=5.0)
+
+
+def test_a_success_before_a_pause_is_taken_up_after_it(passage: Callable[..., Passage]) -> None:
+    ada = passage(charging()).start()
+    succeed_unseen()
+
+    operations.pause(ada.id)
+    run_until_idle()
+    assert ada.status == "paused"
+    operations.resume(ada.id)
+    run_until_idle()
+
+    assert ada.status == "completed"
+
+
+def test_a_success_before_a_pause_of_the_flow_is_taken_up_after_it(passage: Callable[..., Passage]) -> None:
+    ada = passage(charging()).start()
+    lifecycle.pause(ada.flow)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE activities SET held = false")
+    succeed_unseen()
+    run_until_idle()
+    assert ada.status == "waiting"
+
+    lifecycle.resume(ada.flow)
+    activity_worker.run(slice_s=5.0)
+    run_until_idle()
+
+    assert ada.status == "completed"
+
+
+def test_another_event_of_the_run_does_not_hide_a_success(passage: Callable[..., Passage]) -> None:
+    goal = {"name": "won", "event_type": "bought", "window": "30d", "exit_on_goal": False}
+    ada = passage({**charging(), "settings": {"goal": goal}}).start()
+    succeed_unseen()
+
+    publish_event("ada", "bought", tenant=ada.flow.tenant)
+    event_router.route()
+    run_until_idle()
+
+    assert ada.status == "completed"
+    assert "goal_reached" in ada.event_types
 
 
 def test_what_stays_failed_is_parked(passage: Callable[..., Passage]) -> None:

@@ -78,7 +78,7 @@ def backlog(flow_of: Callable[..., Flow], tenant: Tenant, other_tenant: Tenant) 
 
 CLAIMS: dict[str, tuple[str, Any]] = {
     "advance": (claim.TAKE, {"limit": LIMIT}),
-    "suspects": (claim.TAKE_SUSPECT, {}),
+    "suspects": (claim.TAKE_SUSPECTS, {}),
     "timers": (timers.TAKE_DUE, {"now": NOON, "limit": LIMIT}),
     "events": (event_router.TAKE_PARTICIPANTS, {"limit": LIMIT}),
     "activities": (activities.FIND, {"limit": LIMIT}),
