@@ -13,13 +13,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
+from typing import Any
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
 from engine.conf import engine_settings
 
 # A process looks at the anchor again after so many seconds: often where it may move, rarely where it never does.
 RESYNC_S = {True: 60.0, False: 1.0}
+
+QUICK_S = 0.002
+MORE_LOOKS = 4
 
 MAKE_ANCHOR = """
     INSERT INTO clock_anchor (id, real_at, engine_at, speed, seen_engine_at)
@@ -130,15 +136,24 @@ def frozen(at: datetime) -> Iterator[_Clock]:
 def _read_anchor() -> _Reading:
     wanted = engine_settings().clock_speed
     with connection.cursor() as cursor:
-        cursor.execute(READ_ANCHOR)
-        row = cursor.fetchone()
+        trip, taken, row = _ask(cursor)
         if row is None:
             cursor.execute(MAKE_ANCHOR, [wanted or 1.0])
         elif wanted is not None and row[3] != wanted:
             cursor.execute(CHANGE_SPEED, {"speed": wanted})
         if row is None or (wanted is not None and row[3] != wanted):
-            cursor.execute(READ_ANCHOR)
-            row = cursor.fetchone()
-        taken = time.monotonic()
+            trip, taken, row = _ask(cursor)
+        # The answer of a busy moment is late, and two processes would differ by that: the quickest of a few counts.
+        for _ in range(MORE_LOOKS if trip > QUICK_S else 0):
+            trip, taken, row = min((trip, taken, row), _ask(cursor), key=itemgetter(0))
     real_now, real_at, engine_at, pace = row
     return _Reading(taken, engine_at + (real_now - real_at) * pace, pace)
+
+
+# The round trip, and the moment in its middle, where the server's clock was read.
+def _ask(cursor: CursorWrapper) -> tuple[float, float, Any]:
+    began = time.monotonic()
+    cursor.execute(READ_ANCHOR)
+    row = cursor.fetchone()
+    trip = time.monotonic() - began
+    return trip, began + trip / 2, row
