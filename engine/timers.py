@@ -18,10 +18,11 @@ from engine.moments import iso
 
 # Finds due timers and locks their instances, in the order in which they are due; whoever is locked elsewhere is passed
 # over. A timer whose participant has an event in the inbox that may still win, by its own time, is left for the router.
-# OFFSET keeps the question one for each timer: planned as a join, it may read the whole inbox.
+# OFFSET and the subquery keep it one look for each timer: planned as joins, it may begin at the inbox or at a flow.
 TAKE_DUE = f"""
-    SELECT {rows.COLUMNS}, f.status = 'paused' AS paused, t.id, t.node_id, t.due_at
-      FROM timers t JOIN flow_instances taken ON taken.id = t.instance_id JOIN flows f ON f.id = taken.flow_id
+    SELECT {rows.COLUMNS}, (SELECT f.status = 'paused' FROM flows f WHERE f.id = taken.flow_id) AS paused,
+           t.id, t.node_id, t.due_at
+      FROM timers t JOIN flow_instances taken ON taken.id = t.instance_id
      WHERE t.due_at <= %(now)s AND NOT t.held
        AND NOT EXISTS (
            SELECT 1 FROM event_subscriptions s JOIN inbound_events e
