@@ -175,7 +175,6 @@ class Executor:
                 "next_types": [pair[1] for pair in going],
                 "step": step,
                 "started_at": tokens[compiled.id]["since"],
-                "completed_at": iso(burst.now),
             },
         )
         burst.context_changed = True
