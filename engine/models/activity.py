@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from flows.transitions import StatefulModel, Transitions, status_constraint
+from tenants.fields import JSONField
 from tenants.ids import uuid7
 from tenants.models import Tenant
 
@@ -59,9 +60,9 @@ class Activity(StatefulModel):
     node_id = models.CharField(max_length=64, blank=True, default="")
     kind = models.CharField(max_length=32)
     target = models.CharField(max_length=255)
-    input = models.JSONField(default=dict)
+    input = JSONField(default=dict)
     idempotency_key = models.CharField(max_length=255, unique=True)
-    policy = models.JSONField(default=dict)
+    policy = JSONField(default=dict)
     status = models.CharField(max_length=16, choices=ActivityStatus, default=ActivityStatus.PENDING)
     attempts = models.PositiveIntegerField(default=0)
     due_at = models.DateTimeField()
@@ -69,8 +70,8 @@ class Activity(StatefulModel):
     worker = models.CharField(max_length=128, blank=True, default="")
     held = models.BooleanField(default=False)
     deaths = models.PositiveSmallIntegerField(default=0)
-    result = models.JSONField(null=True, blank=True)
-    error = models.JSONField(null=True, blank=True)
+    result = JSONField(null=True, blank=True)
+    error = JSONField(null=True, blank=True)
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)

@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from tenants.fields import JSONField
 from tenants.ids import uuid7
 from tenants.managers import TenantScopedQuerySet
 
@@ -30,8 +31,8 @@ class StoredEvent(models.Model):
     sequence = models.PositiveBigIntegerField()
     type = models.CharField(max_length=64)
     schema_version = models.PositiveSmallIntegerField(default=1, db_default=1)
-    data = models.JSONField(default=dict)
-    metadata = models.JSONField(default=dict)
+    data = JSONField(default=dict)
+    metadata = JSONField(default=dict)
     recorded_at = models.DateTimeField()
     tx = models.BigIntegerField()
 

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from tenants.fields import JSONField
 from tenants.ids import uuid7
 from tenants.managers import TenantScopedQuerySet
 from tenants.models import Tenant
@@ -24,7 +25,7 @@ class InboundEvent(models.Model):
     event_id = models.CharField(max_length=255)
     participant_id = models.CharField(max_length=255)
     event_type = models.CharField(max_length=255)
-    data = models.JSONField(default=dict)
+    data = JSONField(default=dict)
     occurred_at = models.DateTimeField()
     occurred_as_sent = models.DateTimeField(null=True, blank=True, help_text="Set where occurred_at was clamped.")
     received_at = models.DateTimeField()
@@ -34,7 +35,7 @@ class InboundEvent(models.Model):
     causation_depth = models.PositiveSmallIntegerField(default=0)
     correlation_id = models.CharField(max_length=255, blank=True, default="")
     routed_at = models.DateTimeField(null=True, blank=True)
-    effects = models.JSONField(default=list, blank=True)
+    effects = JSONField(default=list, blank=True)
 
     objects = TenantScopedQuerySet.as_manager()
 

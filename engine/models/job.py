@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from tenants.fields import JSONField
 from tenants.ids import uuid7
 from tenants.managers import TenantScopedQuerySet
 from tenants.models import Tenant
@@ -23,14 +24,14 @@ class Job(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
     kind = models.CharField(max_length=32)
     action = models.CharField(max_length=32)
-    params = models.JSONField(default=dict)
+    params = JSONField(default=dict)
     actor = models.CharField(max_length=255, blank=True, default="")
     status = models.CharField(max_length=16, choices=Status, default=Status.QUEUED)
     matched = models.PositiveIntegerField(default=0)
     done = models.PositiveIntegerField(default=0)
     succeeded = models.PositiveIntegerField(default=0)
     refused = models.PositiveIntegerField(default=0)
-    errors = models.JSONField(default=list)
+    errors = JSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
     completed_at = models.DateTimeField(null=True, blank=True)
 

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from flows.models import Flow
+from tenants.fields import JSONField
 from tenants.ids import uuid7
 from tenants.managers import TenantScopedQuerySet
 from tenants.models import Tenant
@@ -31,13 +32,13 @@ class FlowSchedule(models.Model):
     every = models.CharField(max_length=16, blank=True, default="", help_text="A duration: 30s 15m 12h 3d 2w.")
     at = models.DateTimeField(null=True, blank=True)
     timezone = models.CharField(max_length=64, default="UTC")
-    participants = models.JSONField(default=list, blank=True)
+    participants = JSONField(default=list, blank=True)
     audience = models.CharField(max_length=255, blank=True, default="")
-    context = models.JSONField(default=dict, blank=True)
+    context = JSONField(default=dict, blank=True)
     enabled = models.BooleanField(default=True)
     next_at = models.DateTimeField(null=True, blank=True)
     last_at = models.DateTimeField(null=True, blank=True)
-    last_result = models.JSONField(null=True, blank=True)
+    last_result = JSONField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = TenantScopedQuerySet.as_manager()

@@ -3,6 +3,7 @@
 from django.db import models
 
 from flows.models import FlowInstance
+from tenants.fields import JSONField
 from tenants.ids import uuid7
 from tenants.managers import TenantScopedQuerySet
 from tenants.models import Tenant
@@ -33,7 +34,7 @@ class EventSubscription(models.Model):
         FlowInstance, on_delete=models.DO_NOTHING, db_constraint=False, related_name="subscriptions"
     )
     node_id = models.CharField(max_length=64, blank=True, default="")
-    filter = models.JSONField(null=True, blank=True)
+    filter = JSONField(null=True, blank=True)
     since = models.DateTimeField()
     until = models.DateTimeField(null=True, blank=True)
 

@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from flows.models.flow import Flow
 from flows.models.version import FlowVersion
 from flows.transitions import StatefulManager, StatefulModel, Transitions, status_constraint
+from tenants.fields import JSONField
 from tenants.ids import uuid7
 from tenants.managers import TenantScopedManager
 from tenants.models import Tenant
@@ -81,15 +82,15 @@ class FlowInstance(StatefulModel):
     correlation_key = models.CharField(max_length=255, blank=True, default="")
     live_key = models.CharField(max_length=255, blank=True, default="")
     status = models.CharField(max_length=24, choices=InstanceStatus, default=InstanceStatus.RUNNING)
-    current_nodes = models.JSONField(default=list)
-    context = models.JSONField(default=dict)
+    current_nodes = JSONField(default=list)
+    context = JSONField(default=dict)
     step_count = models.PositiveIntegerField(default=0)
     entered_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     completed_at = models.DateTimeField(null=True, blank=True)
     exited_at = models.DateTimeField(null=True, blank=True)
     exit_reason = models.TextField(blank=True, default="")
-    error = models.JSONField(null=True, blank=True)
+    error = JSONField(null=True, blank=True)
     migrated_from_version = models.PositiveIntegerField(null=True, blank=True)
     migrated_at = models.DateTimeField(null=True, blank=True)
     sequence = models.PositiveBigIntegerField(default=0)

@@ -6,6 +6,7 @@ from django.db import models
 
 from flows.models.instance import FlowInstance
 from flows.transitions import StatefulManager, StatefulModel, Transitions, status_constraint
+from tenants.fields import JSONField
 from tenants.ids import uuid7
 from tenants.models import Tenant
 
@@ -60,9 +61,9 @@ class ExecutionStep(StatefulModel):
     attempt = models.PositiveSmallIntegerField(default=1)
     status = models.CharField(max_length=16, choices=StepStatus, default=StepStatus.RUNNING)
     branch = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001  # null is "the only branch"
-    input = models.JSONField(null=True, blank=True)
-    output = models.JSONField(null=True, blank=True)
-    error = models.JSONField(null=True, blank=True)
+    input = JSONField(null=True, blank=True)
+    output = JSONField(null=True, blank=True)
+    error = JSONField(null=True, blank=True)
     started_at = models.DateTimeField()
     completed_at = models.DateTimeField(null=True, blank=True)
 

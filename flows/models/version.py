@@ -6,6 +6,7 @@ from django.db import models
 
 from flows.models.flow import Flow
 from flows.transitions import StatefulManager, StatefulModel, Transitions, status_constraint
+from tenants.fields import JSONField
 from tenants.ids import uuid7
 from tenants.managers import TenantScopedManager
 from tenants.models import Tenant
@@ -37,12 +38,12 @@ class FlowVersion(StatefulModel):
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
     status = models.CharField(max_length=16, choices=VersionStatus, default=VersionStatus.DRAFT)
-    graph = models.JSONField(default=dict)
+    graph = JSONField(default=dict)
     changelog = models.TextField(blank=True, default="")
     strategy = models.CharField(max_length=32, default="new_entries_only")
     rollout_percent = models.PositiveSmallIntegerField(null=True, blank=True)
-    node_mapping = models.JSONField(default=dict, blank=True)
-    removed_node_policy = models.JSONField(null=True, blank=True)
+    node_mapping = JSONField(default=dict, blank=True)
+    removed_node_policy = JSONField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     published_at = models.DateTimeField(null=True, blank=True)
     published_by = models.CharField(max_length=255, blank=True, default="")

@@ -235,6 +235,17 @@ def test_the_same_request_twice_with_a_key(flow_of: Callable[..., Flow], api: AP
     assert second["Idempotent-Replayed"] == "true"
 
 
+def test_numbers_of_any_size_can_be_read_again(flow_of: Callable[..., Flow], api: APIClient) -> None:
+    flow, context = flow_of(chain(1)), {"max": 1.5e308, "whole": 1e20, "min": -1e25, "edge": 2**63 - 1}
+    body = {"participant_id": "ada", "context": context}
+    instance_id = api.post(TRIGGER.format(flow_id=flow.pk), body).json()["instance_id"]
+    run_until_idle()
+
+    assert api.get(f"/api/v1/instances/{instance_id}").json()["context"]["entry"] == context
+    assert api.get(f"/api/v1/instances/{instance_id}/events").json()["results"][0]["data"]["context"] == context
+    assert api.get("/api/v1/instances").status_code == 200
+
+
 def test_one_participants_context_is_not_unlimited(flow_of: Callable[..., Flow], start: Callable[..., Any]) -> None:
     answer = start(flow_of(chain(1)), participant_id="ada", context={"text": "x" * 1024 * 1024})
 
