@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 
 from engine import activities, activity_worker, clock, event_router, jobs, schedules, timers
 from engine.bells import Bell, ring, ringer
@@ -130,4 +130,5 @@ def _run_activities() -> None:
     except Exception:
         logger.exception("sweep.activities_failed")
     finally:
-        close_old_connections()
+        # The thread ends here, and its connection with it.
+        connections.close_all()
