@@ -251,14 +251,15 @@ class Executor:
         program, tokens = self.burst.program, self.burst.state.tokens
         return not any(other != node_id and program.can_reach(other, node_id) for other in tokens)
 
+    # One that was released may have been the last that could reach another.
     def _release_joins(self) -> None:
         state = self.burst.state
-        if state.status not in ("running", "waiting"):
-            return
-        held = [key for key, each in state.tokens.items() if each["status"] == HELD and self._may_join(key)]
-        for node_id in held:
-            if node_id in state.tokens and not self.burst.ended and state.status in ("running", "waiting"):
-                self._run_token(node_id)
+        while state.status in ("running", "waiting") and not self.burst.ended:
+            held = (key for key, each in state.tokens.items() if each["status"] == HELD and self._may_join(key))
+            node_id = next(held, None)
+            if node_id is None:
+                return
+            self._run_token(node_id)
 
 
 def wakeup(wake: JSON) -> Wakeup:

@@ -228,3 +228,20 @@ def test_any_graph_under_any_interleaving(flow_of: Callable[..., Flow], now: Fak
     check_order(drawn, story)
     assert ExecutionStep.objects.filter(instance_id=story.id, status__in=("running", "waiting")).count() == 0
     assert_all_sound()
+
+
+def test_a_join_that_waited_for_a_join_is_released_with_it(flow_of: Callable[..., Flow], now: FakeClock) -> None:
+    registry.register(Plain)
+    drawn = Drawn(
+        kinds=["plain", "wait", "plain", "plain"],
+        joins=["any", "all", "all", "all", "all"],
+        truths=[True] * 4,
+        targets=[[1, 3, 4], [2], [3, 4], [4]],
+        others=[1, 2, 3, 4],
+    )
+    story = Story(flow_of(drawn.as_graph()), now)
+
+    story.finish()
+
+    check_order(drawn, story)
+    assert_all_sound()
