@@ -4,19 +4,21 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('flows', '0002_table_settings'),
-        ('tenants', '0003_default_tenant'),
+        ("flows", "0002_table_settings"),
+        ("tenants", "0003_default_tenant"),
     ]
 
     operations = [
         migrations.RemoveConstraint(
-            model_name='flowinstance',
-            name='instance_runnable_only_running',
+            model_name="flowinstance",
+            name="instance_runnable_only_running",
         ),
         migrations.AddConstraint(
-            model_name='flowinstance',
-            constraint=models.CheckConstraint(condition=models.Q(('runnable', False), ('status__in', ['running', 'waiting']), _connector='OR'), name='instance_runnable_only_under_way'),
+            model_name="flowinstance",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("runnable", False), ("status__in", ["running", "waiting"]), _connector="OR"),
+                name="instance_runnable_only_under_way",
+            ),
         ),
     ]
