@@ -9,10 +9,10 @@ from django.conf import settings
 from django.db import Error, connection
 from django.db.models.functions import Now
 from django.http import HttpRequest, JsonResponse
-from django.views.decorators.http import require_safe
 
 from kalcifer import __version__
 from kalcifer.models import Heartbeat
+from kalcifer.plain_views import read_only
 from kalcifer.rota import QUEUES
 
 RECENT = timedelta(seconds=15)
@@ -26,13 +26,13 @@ class Check:
     detail: str
 
 
-@require_safe
+@read_only
 def alive(request: HttpRequest) -> JsonResponse:
     """The process answers."""
     return JsonResponse({"status": "ok", "version": __version__})
 
 
-@require_safe
+@read_only
 def ready(request: HttpRequest) -> JsonResponse:
     """Whether work that is accepted now goes on at once. Without the broker it goes on at the sweeper's pace."""
     checks = {name: look() for name, look in CHECKS.items()}

@@ -15,7 +15,6 @@ from typing import Any
 from django.conf import settings
 from django.db import Error, connection, transaction
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -23,6 +22,7 @@ from prometheus_client.registry import Collector
 from engine import clock
 from engine.bells import ringer
 from kalcifer import __version__
+from kalcifer.plain_views import read_only
 
 CAP = 10_000
 QUICK_MS = 2_000
@@ -83,7 +83,7 @@ ACTIVITIES = f"""
 """
 
 
-@require_safe
+@read_only
 def metrics(request: HttpRequest) -> HttpResponse:
     """Answer a scrape."""
     if not may_scrape(request):

@@ -3,6 +3,7 @@
 import pytest
 from django.db import connection
 from django.db.models.functions import Now
+from django.test import Client
 
 from kalcifer import __version__
 from kalcifer.models import Heartbeat
@@ -22,6 +23,21 @@ def test_the_process_answers_without_a_key(client):
     answer = client.get("/api/v1/health")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ok", "version": __version__})
+
+
+@pytest.mark.parametrize("address", ["/api/v1/health", "/api/v1/health/ready", "/api/v1/metrics", "/metrics"])
+@pytest.mark.parametrize("method", ["post", "delete", "options"])
+def test_other_methods_are_refused_in_the_shape_of_the_api(address, method):
+    answer = getattr(Client(enforce_csrf_checks=True), method)(address)
+
+    assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
+    assert answer.json()["errors"][0]["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize("address", ["/api/v1/docs", "/api/v1/redoc"])
+def test_pages_answer_get_only(client, address):
+    assert client.get(address).status_code == 200
+    assert client.options(address).status_code == 405
 
 
 def test_with_everything_running_it_is_ready(client, alive):
