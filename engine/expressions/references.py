@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.expressions.paths import MISSING, InvalidPath, compile_path
 from engine.expressions.scope import Scope
+from engine.moments import iso
 
 Value = Callable[[Scope], Any]
 
@@ -50,7 +51,7 @@ def resolve(raw: Any, scope: Scope) -> Any:
 
 def as_json(value: Any) -> Any:
     """Write moments as ISO 8601 text in UTC; everything else is JSON already."""
-    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
+    return iso(value.astimezone(UTC)) if isinstance(value, datetime) else value
 
 
 def referenced_paths(raw: Any, at: str = "") -> Iterator[tuple[str, str]]:

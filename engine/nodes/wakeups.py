@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from engine.moments import iso
 from engine.nodes.outcomes import JSON
 
 
@@ -26,7 +27,7 @@ class EventArrived:
             "event": self.data,
             "event_type": self.event_type,
             "event_id": self.event_id,
-            "occurred_at": self.occurred_at.isoformat(),
+            "occurred_at": iso(self.occurred_at),
         }
 
 

@@ -1,9 +1,10 @@
 """Hold until a moment: a fixed one, one from the data, or the next time of day."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import ClassVar
 
+from engine.moments import iso
 from engine.nodes import registry
 from engine.nodes.base import Category, Node, Notice, RunsAs
 from engine.nodes.context import StepContext
@@ -55,7 +56,8 @@ class WaitUntil(Node):
         moment = moments.moment_of(config, step, zone.zone)
         if moment is None:
             return _without_moment(config.on_missing, zone.facts(), "missing_date")
-        facts = {**zone.facts(), "until": moment.isoformat(), "local": moment.astimezone(zone.zone).isoformat()}
+        local = moment.astimezone(zone.zone)
+        facts = {**zone.facts(), "until": iso(moment.astimezone(UTC)), "local": local.isoformat()}
         if moment > step.now:
             return Waiting(until=moment, data=facts)
         return Completed(facts) if moment == step.now else _without_moment(config.on_past, facts, "past_date")

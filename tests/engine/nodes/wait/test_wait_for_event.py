@@ -44,6 +44,7 @@ def test_an_event_takes_its_branch_and_leaves_its_data():
     assert isinstance(outcome, Branched)
     assert outcome.branch == "event_received"
     assert outcome.result["timed_out"] is False
+    assert outcome.result["occurred_at"].endswith("Z")
     scope = Scope(accumulated={"wait_1": outcome.result})
     assert parse({"path": "nodes.wait_1.event.total", "op": "eq", "value": 30}).matches(scope)
 

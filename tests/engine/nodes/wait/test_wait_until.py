@@ -44,7 +44,7 @@ class TestFixed:
         outcome = resume("wait_until", {"datetime": "2026-12-24"}, wait=waiting.data)
         assert outcome.result == {
             "timezone": "Europe/Berlin",
-            "until": "2026-12-24T08:00:00+00:00",
+            "until": "2026-12-24T08:00:00Z",
             "local": "2026-12-24T09:00:00+01:00",
         }
 
