@@ -149,7 +149,7 @@ class TokenShape(serializers.Serializer[Any]):
 
     node_id = serializers.CharField()
     node_type = serializers.CharField()
-    status = serializers.ChoiceField(("running", "waiting", "held"))
+    status = serializers.ChoiceField(("running", "waiting", "held", "failed"))
     since = serializers.DateTimeField(allow_null=True)
     waiting_for = WaitingForShape(allow_null=True)
 

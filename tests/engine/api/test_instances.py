@@ -44,6 +44,8 @@ def test_a_verb_without_a_body(api: APIClient, ada: Passage) -> None:
 
 def test_retry(api: APIClient, agree: Callable[..., Any], passage: Callable[..., Passage]) -> None:
     bob = passage(breaking(), "bob").start()
+    (stands,) = agree(api, "get", ONE, instance_id=bob.id).json()["current_nodes"]
+    assert stands["status"] == "failed"
 
     answer = agree(api, "post", f"{ONE}/retry", {}, instance_id=bob.id)
 
