@@ -11,9 +11,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, Threa
 from contextlib import suppress
 from typing import Any
 
-from django.db import connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
-from engine import activities, activity_handlers
+from engine import activities, activity_handlers, handing_back
 from engine.activities import Ended, Lease
 from engine.conf import engine_settings
 from engine.execution.claim import worker_name
@@ -27,6 +27,8 @@ QUICK_S = 0.05
 HEARTBEATS_PER_LEASE = 3
 SUSPECTS_EVERY_S = 1.0
 LOOK_EVERY_S = 0.5
+# What found no free thread for so long is handed back.
+BEGIN_WITHIN_S = 1.0
 
 
 class ActivityWorker:
@@ -80,20 +82,39 @@ class ActivityWorker:
         self._suspects_at = 0.0
         while True:
             self._rung = Future()
-            leased = self._lease() if time.monotonic() < until and not self._stopping else []
-            busy = leased or self._running or self._unrecorded
-            if not busy and (not self._rung.done() or self._stopping):
+            try:
+                recorded = self._turn(until, metadata)
+            except (OperationalError, InterfaceError):
+                # What runs or is not recorded yet is this process's to see through: nobody else knows of it.
+                if self._stopping or not (self._running or self._unrecorded):
+                    raise
+                logger.warning("activity.database_away", exc_info=True)
+                close_old_connections()
+                time.sleep(LOOK_EVERY_S)
+                continue
+            if recorded is None:
                 return done
-            self._submit(leased)
-            self._unrecorded += self._harvest()
-            # What could not be recorded (the database was away) is kept for the next run: it has been done.
-            if self._unrecorded:
-                activities.record(self._unrecorded, metadata)
-                done += len(self._unrecorded)
-                self._unrecorded = []
-            if time.monotonic() >= self._beat_at and self._running:
-                activities.renew([lease for lease, _ in self._running.values()], worker_name())
-                self._beat_at = time.monotonic() + engine_settings().lease_s / HEARTBEATS_PER_LEASE
+            done += recorded
+
+    # Gives how many outcomes were recorded; None when there is nothing left to do.
+    def _turn(self, until: float, metadata: dict[str, Any]) -> int | None:
+        leased = self._lease() if time.monotonic() < until and not self._stopping else []
+        busy = leased or self._running or self._unrecorded
+        if not busy and (not self._rung.done() or self._stopping):
+            return None
+        self._submit(leased)
+        # Kept until it is recorded, and its lease with it: it has been done.
+        self._unrecorded += self._harvest()
+        self._hand_back()
+        if time.monotonic() >= self._beat_at and (self._running or self._unrecorded):
+            kept = [lease for lease, _ in self._running.values()] + [each.lease for each in self._unrecorded]
+            activities.renew(kept, worker_name())
+            self._beat_at = time.monotonic() + engine_settings().lease_s / HEARTBEATS_PER_LEASE
+        recorded = len(self._unrecorded)
+        if recorded:
+            activities.record(self._unrecorded, metadata)
+            self._unrecorded = []
+        return recorded
 
     # What has killed a process before runs with nothing beside it, so new work waits until the hands are free.
     def _lease(self) -> list[Lease]:
@@ -130,6 +151,17 @@ class ActivityWorker:
         self._appetite = min(self._appetite * 2, MOST_AT_ONCE) if quick else self._threads
         ended = [activities.judge(self._running.pop(future)[0], future.result()) for future in finished]
         return ended + self._overdue()
+
+    # While calls were quick more was leased than there are threads; what slow calls keep from beginning is given back
+    # before its time runs out.
+    def _hand_back(self) -> None:
+        now = time.monotonic()
+        unbegun = [
+            future for future, (_, since) in self._running.items() if now - since > BEGIN_WITHIN_S and future.cancel()
+        ]
+        leases = [self._running.pop(future)[0] for future in unbegun]
+        if leases:
+            handing_back.hand_back(leases)
 
     # A thread cannot be stopped: its attempt is given up, with an outcome nobody knows, and what it says later is
     # refused by the fence.
