@@ -43,10 +43,16 @@ CHANGE_SPEED = """
 
 READ_ANCHOR = "SELECT clock_timestamp(), real_at, engine_at, speed FROM clock_anchor WHERE id = 1"
 
-# What a system at speed has seen is noted, so that the time it was switched off does not count.
+# What a system at speed has seen is noted, so that the time it was switched off does not count; what it recorded after
+# the last note counts too.
 NOTE_SEEN = "UPDATE clock_anchor SET seen_engine_at = %s WHERE id = 1 AND speed <> 1"
 GO_ON_FROM_SEEN = """
-    UPDATE clock_anchor SET engine_at = seen_engine_at, real_at = clock_timestamp() WHERE id = 1 AND speed <> 1
+    UPDATE clock_anchor
+       SET engine_at = greatest(seen_engine_at,
+                                (SELECT recorded_at FROM stored_events ORDER BY position DESC LIMIT 1),
+                                (SELECT received_at FROM inbound_events ORDER BY id DESC LIMIT 1)),
+           real_at = clock_timestamp()
+     WHERE id = 1 AND speed <> 1
 """
 
 
@@ -117,10 +123,10 @@ def note_seen() -> None:
 
 def go_on_from_seen() -> None:
     """Start where the last run of a system at speed left off; at speed 1 the time it was off counts."""
-    now()
     with connection.cursor() as cursor:
         cursor.execute(GO_ON_FROM_SEEN)
     resync()
+    now()
 
 
 @contextmanager
