@@ -83,7 +83,7 @@ def _step(
             "version": compiled.version,
             "entered_at": entered_at,
         },
-        default_timezone=compiled.settings.default_timezone or "UTC",
+        default_timezone=program.zone_of(compiled, lease.tenant_id),
         entered_at=entered_at,
         input=lease.input,
         idempotency_key=lease.idempotency_key,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import orjson
@@ -23,7 +23,8 @@ WRITE = f"""
     n AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(records)s::jsonb) AS n(
            id uuid, event_id uuid, tenant_id uuid, flow_id uuid, version_id uuid, participant_id text,
-           correlation_key text, live_key text, current_nodes jsonb, context jsonb, priority smallint, data jsonb)),
+           correlation_key text, live_key text, current_nodes jsonb, context jsonb, priority smallint, data jsonb,
+           cause jsonb)),
     born AS (
     INSERT INTO flow_instances (id, tenant_id, flow_id, version_id, participant_id, correlation_key, live_key, status,
                                 current_nodes, context, step_count, entered_at, updated_at, exit_reason, sequence,
@@ -36,7 +37,8 @@ WRITE = f"""
     logged AS (
     INSERT INTO stored_events (event_id, tenant_id, aggregate_type, aggregate_id, sequence, type, data, metadata,
                                recorded_at, tx)
-    SELECT n.event_id, n.tenant_id, '{INSTANCE}', n.id, 1, 'flow_started', n.data, %(metadata)s::jsonb, %(at)s, tx.id
+    SELECT n.event_id, n.tenant_id, '{INSTANCE}', n.id, 1, 'flow_started', n.data,
+           %(metadata)s::jsonb || coalesce(n.cause, '{{}}'), %(at)s, tx.id
       FROM tx, n JOIN born ON born.id = n.id)
     SELECT id FROM born
 """
@@ -56,11 +58,12 @@ class Newborn:
     state: InstanceState
     event_data: bytes
     priority: int
+    cause: dict[str, object] = field(default_factory=dict)
 
     def as_record(self) -> dict[str, object]:
         """Give what the statement reads."""
         new = self.state
-        return {
+        record = {
             "id": new.id,
             "event_id": new_id(),
             "tenant_id": new.tenant_id,
@@ -74,6 +77,7 @@ class Newborn:
             "priority": self.priority,
             "data": orjson.Fragment(self.event_data),
         }
+        return record | {"cause": self.cause} if self.cause else record
 
 
 def write(newborns: Sequence[Newborn], *, at: datetime, metadata: bytes) -> set[str]:

@@ -15,7 +15,7 @@ from engine.execution.program import Program
 from engine.expressions import Scope
 from engine.moments import iso
 from engine.nodes.outcomes import Waiting
-from engine.triggers import Entry
+from engine.triggers import Entry, Whence
 from flows.models import Flow
 
 if TYPE_CHECKING:
@@ -52,9 +52,12 @@ def enter(wave: Sequence[Arrival], now: datetime, metadata: dict[str, str]) -> N
 
 
 def _start(flow: Flow, node_id: str, arrivals: Sequence[Arrival], now: datetime, metadata: dict[str, str]) -> None:
-    wanted = [Entry(each.participant_id, each.data, entry_event=each.event_id) for each in arrivals]
+    wanted = [
+        Entry(each.participant_id, each.data, entry_event=each.event_id, cause=each.as_cause()) for each in arrivals
+    ]
+    whence = Whence(metadata["actor"], task_id=metadata["task_id"])
     try:
-        verdicts = triggers.start_many(flow, wanted, entry_node=node_id, actor="event", source="event")
+        verdicts = triggers.start_by_id((flow.tenant_id, flow.pk), wanted, entry_node=node_id, whence=whence)
     except EngineError as refusal:
         # The flow changed between the look and the start.
         for arrival in arrivals:
@@ -80,6 +83,7 @@ def _restart(instance_id: str, arrival: Arrival, now: datetime, metadata: dict[s
     if row is None or row.status not in ("running", "waiting"):
         return False
     burst = batch.open_burst(row, now)
+    burst.cause = arrival.as_cause()
     choice = burst.program.settings.on_duplicate_entry
     waiting = [key for key, each in burst.state.tokens.items() if each["waiting_for"]]
     if choice is None or not waiting:
@@ -137,11 +141,13 @@ def _keys(arrival: Arrival) -> Iterator[tuple[str, str]]:
 # The reason code for which a trigger node does not start its flow; '' where it listens for something else; None where
 # it does.
 def _refusal(compiled: Program, node_id: str, arrival: Arrival, now: datetime) -> str | None:
-    node = compiled.nodes[node_id]
+    node = compiled.nodes.get(node_id)
+    if node is None or node.node is None:
+        return "error"
     if node.type == "segment_entry":
         return None if SEGMENT_EVENTS.get(arrival.event_type) == node.config.on else ""
     scope = Scope(entry=arrival.data, event=arrival.data, now=now)
-    refusal: str | None = node.node.refusal(node.config, scope, occurred_at=arrival.occurred_at, now=now)  # type: ignore[union-attr]  # an event_entry
+    refusal: str | None = node.node.refusal(node.config, scope, occurred_at=arrival.occurred_at, now=now)  # type: ignore[attr-defined]  # an event_entry
     return refusal
 
 

@@ -14,6 +14,7 @@ EngineError
 ├── AmbiguousEntryNode
 ├── UnknownEntryNode
 ├── MissingCorrelationKey
+├── InvalidCorrelationKey
 ├── InvalidEvent
 ├── InvalidSchedule
 ├── InvalidSignature
@@ -101,6 +102,12 @@ class MissingCorrelationKey(EngineError):
     """The flow allows one run per key, and none was given: send correlation_key, or the field its settings name."""
 
     code = "missing_correlation_key"
+
+
+class InvalidCorrelationKey(EngineError):
+    """A correlation key has at most 255 characters."""
+
+    code = "invalid_correlation_key"
 
 
 class InvalidEvent(EngineError):

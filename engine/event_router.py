@@ -50,7 +50,7 @@ TAKE_PARTICIPANTS = """
 READ_UNROUTED = """
     SELECT e.id, e.tenant_id, e.participant_id, e.event_id, e.event_type, e.data, e.occurred_at, e.received_at,
     e.flow_id, e.entry_node,
-           e.causation_depth
+           e.causation_depth, e.correlation_id
       FROM unnest(%(tenants)s::uuid[], %(participants)s::text[]) AS p(tenant_id, participant_id)
      CROSS JOIN LATERAL (
         SELECT * FROM inbound_events e
@@ -83,7 +83,12 @@ class Arrival:
     flow_id: str | None
     entry_node: str
     causation_depth: int
+    correlation_id: str
     effects: list[JSON] = field(default_factory=list)
+
+    def as_cause(self) -> JSON:
+        """Give what the metadata of its effects says of it."""
+        return {"correlation_id": self.correlation_id, "causation_id": self.event_id}
 
 
 def route(*, slice_s: float | None = None, task_id: str = "") -> int:

@@ -52,6 +52,7 @@ def route_wave(wave: Sequence[Arrival], now: datetime, metadata: dict[str, str])
         if instance_id not in bursts:
             continue
         arrival, burst = wave[place - 1], bursts[instance_id]
+        burst.cause = arrival.as_cause()
         listener = _Listener(kind, node_id, raw_filter, since, until, instance_id in paused)
         if _guarded(listener, arrival, burst):
             spent.append(sub_id)

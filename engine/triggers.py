@@ -24,6 +24,7 @@ from flows.models import Flow, FlowInstance
 JSON = dict[str, Any]
 
 LIVE_SQL = births.LIVE_SQL
+MAX_KEY = 255
 
 # Unlocked: an entry that races a pause may go either way.
 FIND_FLOW = "SELECT status, active_version_id FROM flows WHERE id = %(flow)s AND tenant_id = %(tenant)s"
@@ -31,12 +32,13 @@ FIND_FLOW = "SELECT status, active_version_id FROM flows WHERE id = %(flow)s AND
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A participant who wants to enter a flow."""
+    """A participant who wants to enter a flow; `cause` goes into the metadata of what is stored."""
 
     participant_id: str
     context: JSON = field(default_factory=dict)
     correlation_key: str | None = None
     entry_event: str | None = None
+    cause: JSON = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -61,8 +63,7 @@ def start(
     """
     Start a flow for one participant, in the caller's transaction where there is one.
 
-    Raises FlowNotActive, AlreadyInFlow, ReentryRefused, AmbiguousEntryNode, UnknownEntryNode or MissingCorrelationKey;
-    nothing is written then.
+    Raises an EngineError where that cannot be, such as AlreadyInFlow or MissingCorrelationKey; nothing is written then.
     """
     wanted = [Entry(str(participant_id), context or {}, correlation_key)]
     (verdict,) = start_many(flow, wanted, entry_node=entry_node, actor=actor)
@@ -98,6 +99,7 @@ class Whence:
 
     actor: str
     correlation_id: str = ""
+    task_id: str = ""
 
 
 def start_by_id(
@@ -175,9 +177,7 @@ class _Run:
     def writes_more(self) -> bool:
         """Whether more is written than instances and their events."""
         settings = self.program.settings
-        listens = (settings.exit_criteria and settings.exit_criteria.on_event) or (
-            settings.goal and settings.goal.event_type
-        )
+        listens = settings.exit_criteria.on_event or (settings.goal and settings.goal.event_type)
         return bool(listens) or settings.reentry in ("once", "after_interval")
 
     def enter(self, wanted: Sequence[Entry]) -> list[Verdict]:
@@ -197,8 +197,9 @@ class _Run:
             key = None if found is MISSING or found is None else str(found)
         if key in (None, "") and settings.reentry == "per_key":
             verdict.refusal = errors.MissingCorrelationKey(attr="correlation_key")
-            return None
-        return key or ""
+        elif key is not None and len(key) > MAX_KEY:
+            verdict.refusal = errors.InvalidCorrelationKey(attr="correlation_key")
+        return None if verdict.refusal else key or ""
 
     # Applies `once` and `after_interval` under the lock of each participant's memory.
     def _admit(self, keyed: list[tuple[Verdict, str]]) -> list[tuple[Verdict, str]]:
@@ -226,7 +227,8 @@ class _Run:
             (self._birth(verdict, key) for verdict, key in keyed),
             key=lambda each: (each.state.participant_id, each.state.live_key),
         )
-        newborns = [births.Newborn(each.state, each.encoded, self.program.settings.priority) for each in born]
+        priority = self.program.settings.priority
+        newborns = [births.Newborn(each.state, each.encoded, priority, each.verdict.entry.cause) for each in born]
         entered = births.write(newborns, at=self.now, metadata=orjson.dumps(self.whence))
         accepted = [each for each in born if each.state.id in entered]
         write.copy(write.COPY_SUBSCRIPTIONS, (row for each in accepted for row in self._listeners(each.state)))

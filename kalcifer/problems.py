@@ -47,6 +47,7 @@ STATUS_FOR: Final[dict[type[KalciferError], int]] = {
     engine_errors.AmbiguousEntryNode: 400,
     engine_errors.UnknownEntryNode: 400,
     engine_errors.MissingCorrelationKey: 400,
+    engine_errors.InvalidCorrelationKey: 400,
     engine_errors.InvalidEvent: 400,
     engine_errors.InvalidSchedule: 400,
     engine_errors.InvalidSignature: 401,

@@ -21,7 +21,19 @@ JSON = dict[str, Any]
 logger = logging.getLogger(__name__)
 
 # Errors that a row's content can cause; the others are the connection's or a lock's, and the batch just runs again.
-CULPABLE = (DataError, IntegrityError, InternalError, ProgrammingError, TypeError, write.MovedElsewhere)
+CULPABLE = (
+    DataError,
+    IntegrityError,
+    InternalError,
+    ProgrammingError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    write.MovedElsewhere,
+)
 
 
 def open_burst(row: Row, now: datetime) -> Burst:
@@ -53,7 +65,7 @@ def drive(rows: Sequence[Row], now: datetime) -> list[Burst]:
     done = {row.id: _quarantined(row, now) for row in rows if claim.is_quarantined(row)}
     for each in executors:
         done[each.burst.state.id] = _guarded(each, rows_by_id[each.burst.state.id], now)
-    pending = [each for each in executors if each.waits and done[each.burst.state.id] is each.burst]
+    pending = _about_to_wait(executors, done)
     while pending:
         contended = _look_back(pending)
         for each in contended:
@@ -61,7 +73,7 @@ def drive(rows: Sequence[Row], now: datetime) -> list[Burst]:
         again = [each for each in pending if each not in contended and each.burst.is_runnable]
         for each in again:
             done[each.burst.state.id] = _guarded(each, rows_by_id[each.burst.state.id], now)
-        pending = [each for each in again if each.waits and done[each.burst.state.id] is each.burst]
+        pending = _about_to_wait(again, done)
     return list(done.values())
 
 
@@ -88,6 +100,15 @@ def _executors(rows: Iterable[Row], now: datetime) -> list[Executor]:
     return [
         Executor(burst, participant=profiles.get(burst.state.tenant_id, {}).get(burst.state.participant_id))
         for burst in bursts
+    ]
+
+
+# A run that ended or failed meanwhile waits for nothing.
+def _about_to_wait(executors: Sequence[Executor], done: dict[str, Burst]) -> list[Executor]:
+    return [
+        each
+        for each in executors
+        if each.waits and done[each.burst.state.id] is each.burst and each.burst.state.status in ("running", "waiting")
     ]
 
 

@@ -75,7 +75,8 @@ class Burst:
     `was` and `previous` are the status and sequence it was read with: the guard of its UPDATE. `disarmed` names tokens
     whose timer and wait
     subscriptions go; `recheck` has the loop look at it although no token runs, `looked` says that this is the loop's
-    own look; `had_waits` says that rows of earlier batches may listen, wait or work for it.
+    own look; `cause` is what the metadata of its events says beside the batch's; `had_waits` says that rows of earlier
+    batches may listen, wait or work for it.
     """
 
     state: InstanceState
@@ -85,6 +86,7 @@ class Burst:
     previous: int
     log_tx: int
     deaths: int = 0
+    cause: JSON = field(default_factory=dict)
     events: list[tuple[Event, bytes]] = field(default_factory=list)
     steps: dict[int, StepRow] = field(default_factory=dict)
     timers: dict[str, TimerRow] = field(default_factory=dict)

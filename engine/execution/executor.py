@@ -6,6 +6,7 @@ import logging
 from datetime import datetime
 from typing import Any, assert_never
 
+from engine.execution import program
 from engine.execution.burst import Burst
 from engine.execution.policy import policy_of
 from engine.execution.program import CompiledNode
@@ -52,7 +53,7 @@ class Executor:
                 "entered_at": run.entered_at,
             },
             participant=participant,
-            default_timezone=burst.program.settings.default_timezone or "UTC",
+            default_timezone=program.zone_of(burst.program, run.tenant_id),
             entered_at=run.entered_at,
             aliases=burst.program.aliases,
         )
@@ -248,8 +249,8 @@ class Executor:
     # --- joins ---
 
     def _may_join(self, node_id: str) -> bool:
-        program, tokens = self.burst.program, self.burst.state.tokens
-        return not any(other != node_id and program.can_reach(other, node_id) for other in tokens)
+        compiled, tokens = self.burst.program, self.burst.state.tokens
+        return not any(other != node_id and compiled.can_reach(other, node_id) for other in tokens)
 
     # One that was released may have been the last that could reach another.
     def _release_joins(self) -> None:

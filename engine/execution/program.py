@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -13,6 +15,11 @@ from engine.nodes.errors import InvalidConfig, UnknownNodeType
 from engine.nodes.save_as import aliases_of
 from flows.graph import model
 from flows.models import FlowVersion
+from tenants.models import Tenant
+
+logger = logging.getLogger(__name__)
+
+ZONE_FOR_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +74,28 @@ def compile_graph(raw: dict[str, Any], *, version_id: str = "", version: int = 0
 
 @lru_cache(maxsize=512)
 def of_version(version_id: str) -> Program:
-    """Give the program of a published version, whose graph never changes: compiled once per process."""
+    """
+    Give the program of a published version, whose graph never changes: compiled once per process.
+
+    One that cannot be compiled any more (a plug-in's fault) is empty, so that it fails its own runs and nobody else's.
+    """
     version = FlowVersion.objects.only("graph", "number").get(pk=version_id)
-    return compile_graph(version.graph, version_id=version_id, version=version.number)
+    try:
+        return compile_graph(version.graph, version_id=version_id, version=version.number)
+    except Exception:
+        logger.exception("version.unusable", extra={"version": version_id})
+        return Program(version_id, version.number, parse_settings({}), {})
+
+
+def zone_of(compiled: Program, tenant_id: str) -> str:
+    """Name the zone of participants who have none: the flow's, else the tenant's."""
+    return compiled.settings.default_timezone or _tenants_zone(tenant_id, int(time.monotonic() // ZONE_FOR_S))
+
+
+# Looked up again in every span of ZONE_FOR_S: unlike a graph, it may change.
+@lru_cache(maxsize=1024)
+def _tenants_zone(tenant_id: str, _span: int) -> str:
+    return str(Tenant.objects.values_list("timezone", flat=True).get(pk=tenant_id))
 
 
 def _compile_node(

@@ -103,7 +103,7 @@ def batch(bursts: Sequence[Burst], *, metadata: dict[str, Any]) -> None:
     if not moved:
         return
     tx = current_tx()
-    copy(COPY_EVENTS, _event_rows(moved, tx, orjson.dumps(metadata).decode()))
+    copy(COPY_EVENTS, _event_rows(moved, tx, metadata))
     copy(COPY_STEPS, _step_rows(moved))
     _move_instances(moved)
     _move_steps(moved)
@@ -153,9 +153,10 @@ def new_id() -> str:
 # --- rows ---
 
 
-def _event_rows(bursts: Iterable[Burst], tx: int, metadata: str) -> Iterator[str]:
-    meta = _field(metadata)
+def _event_rows(bursts: Iterable[Burst], tx: int, metadata: JSON) -> Iterator[str]:
+    common = _json(metadata)
     for burst in bursts:
+        meta = _json(metadata | burst.cause) if burst.cause else common
         state, at = burst.state, burst.now.isoformat()
         burst.log_tx = position = max(tx, burst.log_tx)
         before, after = f"{state.tenant_id}\t{INSTANCE}\t{state.id}", f"{meta}\t{at}\t{position}\n"
