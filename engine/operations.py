@@ -19,7 +19,7 @@ from django.db import IntegrityError, transaction
 from engine import bells, clock, errors, rearming
 from engine.bells import Bell
 from engine.connections import execute
-from engine.execution import batch, rows, write
+from engine.execution import batch, rows, uptake, write
 from engine.execution.burst import Burst
 from engine.execution.rows import Row
 from engine.triggers import LIVE_SQL
@@ -186,6 +186,8 @@ def _change_who_can(willing: list[Row], change: Change, refusals: dict[str, Kalc
 def _write(found: Sequence[Row], act: Act, metadata: JSON) -> list[Burst]:
     now = clock.now()
     bursts = [batch.open_burst(row, now) for row in found]
+    # What has been done belongs in the log, also of a run that ends or stops here.
+    uptake.take_up([burst for burst in bursts if burst.state.status in ("running", "waiting")])
     for burst in bursts:
         act(burst)
     write.batch(bursts, metadata=metadata)
