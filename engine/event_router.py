@@ -148,7 +148,10 @@ def _route_participants(keys: list[tuple[str, str]], metadata: dict[str, str]) -
     arrivals = _read(keys)
     if not arrivals:
         return 0
-    for wave in _waves(arrivals):
+    waves = _waves(arrivals)
+    if len(waves) > 1:
+        routing.hold_listeners(arrivals)
+    for wave in waves:
         routing.route_wave(wave, clock.now(), metadata)
     _mark(arrivals)
     bells.ring_on_commit(Bell.ADVANCE)

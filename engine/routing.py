@@ -62,6 +62,11 @@ def route_wave(wave: Sequence[Arrival], now: datetime, metadata: dict[str, str])
     entries.enter(wave, now, metadata)
 
 
+def hold_listeners(arrivals: Sequence[Arrival]) -> None:
+    """Lock whoever listens for any of these, in the one order: wave after wave would be an order of its own."""
+    rows.lock({each[3] for each in _listeners(arrivals)})
+
+
 @dataclass(frozen=True, slots=True)
 class _Listener:
     """A subscription that an event has reached."""

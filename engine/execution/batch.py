@@ -48,6 +48,7 @@ def open_burst(row: Row, now: datetime) -> Burst:
         was=row.status,
         previous=row.sequence,
         log_tx=row.log_tx,
+        deaths=row.deaths,
         had_waits=listens or len(state.tokens) > 1 or any(each["step"] is not None for each in state.tokens.values()),
     )
 
@@ -80,7 +81,7 @@ def drive(rows: Sequence[Row], now: datetime) -> list[Burst]:
 def failed(row: Row, now: datetime, code: str, detail: str) -> Burst:
     """Throw away what an instance did in this batch and fail it instead."""
     burst = open_burst(row, now)
-    burst.looked = True
+    burst.looked, burst.deaths = True, 0
     burst.fail(
         code, detail, next((key for key, each in burst.state.tokens.items() if each["status"] == "running"), None)
     )
@@ -90,7 +91,8 @@ def failed(row: Row, now: datetime, code: str, detail: str) -> Burst:
 def _executors(rows: Iterable[Row], now: datetime) -> list[Executor]:
     bursts = [open_burst(row, now) for row in rows]
     for burst in bursts:
-        burst.looked = True
+        # Only whoever ran and lived is beyond suspicion; an event that reaches a suspect proves nothing.
+        burst.looked, burst.deaths = True, 0
     uptake.take_up(bursts)
     wanted: dict[str, set[str]] = {}
     for burst in bursts:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 import pytest
 
 from engine import errors, event_router, triggers
-from engine.execution import program
+from engine.execution import program, rows
 from engine.inbox import publish_event
 from engine.nodes import registry
 from engine.nodes.base import Category, EmptyConfig, Node, RunsAs
@@ -86,3 +86,45 @@ def test_a_correlation_key_that_is_too_long_is_refused(flow_of: Callable[..., Fl
         triggers.start(flow, "ada", context={"cart_id": "x" * 256})
 
     assert not FlowInstance.objects.exists()
+
+
+def test_an_event_does_not_clear_a_run_of_its_workers_deaths(passage: Callable[..., Passage], tenant: Tenant) -> None:
+    patient: dict[str, tuple[Any, ...]] = {
+        "entry": (*ENTRY, {None: ["reply", "look"]}),
+        "reply": ("wait_for_event", {"event_type": "replied"}, {"event_received": "done", "timed_out": "done"}),
+        "look": ("wait_for_event", {"event_type": "looked"}, {"event_received": "done", "timed_out": "done"}),
+        "done": ("exit", {}),
+    }
+    ada = passage(graph(patient)).start()
+    publish_event("ada", "replied", tenant=tenant)
+    event_router.route()
+    FlowInstance.objects.filter(pk=ada.id).update(deaths=2)
+
+    publish_event("ada", "looked", tenant=tenant)
+    event_router.route()
+    assert ada.instance.deaths == 2
+
+    run_until_idle()
+    assert (ada.status, ada.instance.deaths) == ("completed", 0)
+
+
+def test_a_router_locks_all_runs_of_its_batch_in_one_order(
+    passage: Callable[..., Passage], tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait = ("wait_for_event", {"event_type": "replied"}, {"event_received": "done", "timed_out": "done"})
+    flow = passage(graph({"entry": (*ENTRY, {None: "reply"}), "reply": wait, "done": ("exit", {})})).flow
+    ada, bob = Passage(flow, "ada").start(), Passage(flow, "bob").start()
+    for participant, event_type in (("ada", "seen"), ("bob", "replied"), ("ada", "replied")):
+        publish_event(participant, event_type, tenant=tenant)
+    locked: list[set[str]] = []
+    lock = rows.lock
+
+    def noted(ids: Iterable[str]) -> dict[str, rows.Row]:
+        locked.append(set(ids))
+        return lock(locked[-1])
+
+    monkeypatch.setattr(rows, "lock", noted)
+
+    event_router.route()
+
+    assert locked[0] == {str(ada.id), str(bob.id)}
