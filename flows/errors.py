@@ -32,7 +32,8 @@ class IllegalTransition(FlowError):
         """Say what it is, what it was to become, and in words why it cannot."""
         self.current = current
         self.target = target
-        super().__init__(f"A {of} that is {current} cannot become {target}.")
+        article = "An" if of[0] in "aeiou" else "A"
+        super().__init__(f"{article} {of} that is {current} cannot become {target}.")
 
 
 class FlowArchived(FlowError):

@@ -17,6 +17,7 @@ STRICT: tuple[tuple[type[Field[Any, Any, Any, Any]], tuple[type, ...], str], ...
     (serializers.IntegerField, (int,), "This has to be a whole number."),
     (serializers.FloatField, (int, float), "This has to be a number."),
     (serializers.CharField, (str,), "This has to be a text."),
+    (serializers.UUIDField, (str,), "This has to be an id: a UUID, as a text."),
 )
 
 

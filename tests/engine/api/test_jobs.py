@@ -63,6 +63,13 @@ def test_by_ids(api: APIClient, agree: Callable[..., Any], ada: Passage) -> None
     assert [(each["id"], each["code"]) for each in job["errors"]] == [(str(ada.id), "invalid_transition")]
 
 
+@pytest.mark.parametrize("body", [{"flow_id": 5}, {"ids": [5]}, {"ids": [True]}])
+def test_a_number_is_no_id(api: APIClient, ada: Passage, body: dict[str, Any]) -> None:
+    answer = api.post(BULK, {"action": "cancel", **body})
+
+    assert (answer.status_code, codes(answer)) == (400, ["invalid"])
+
+
 @pytest.mark.parametrize("body", [{}, {"ids": []}, {"reason": "all of them"}])
 def test_nothing_chosen(api: APIClient, ada: Passage, body: dict[str, Any]) -> None:
     answer = api.post(BULK, {"action": "cancel", **body})
