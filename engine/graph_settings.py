@@ -41,6 +41,14 @@ class ExitCriteria(NodeConfig):
         "before_send", description="End at once when the segment is left, or when the next message would be sent."
     )
 
+    @property
+    def events(self) -> tuple[EventCriterion, ...]:
+        """The events that end the run; the loss of the segment is one of them where it counts at once."""
+        if self.on_segment_exit is None or self.when != "immediately":
+            return self.on_event
+        lost = {"path": "event.segment_id", "op": "eq", "value": self.on_segment_exit}
+        return (*self.on_event, EventCriterion.model_validate({"event_type": "segment.left", "filter": lost}))
+
 
 class Goal(NodeConfig):
     """What the flow is there for."""

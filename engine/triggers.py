@@ -177,7 +177,7 @@ class _Run:
     def writes_more(self) -> bool:
         """Whether more is written than instances and their events."""
         settings = self.program.settings
-        listens = settings.exit_criteria.on_event or (settings.goal and settings.goal.event_type)
+        listens = settings.exit_criteria.events or (settings.goal and settings.goal.event_type)
         return bool(listens) or settings.reentry in ("once", "after_interval")
 
     def enter(self, wanted: Sequence[Entry]) -> list[Verdict]:
@@ -262,7 +262,7 @@ class _Run:
     def _listeners(self, new: state.InstanceState) -> Iterable[str]:
         settings = self.program.settings
         scope = Scope(entry=new.entry, now=self.now)
-        for criterion in settings.exit_criteria.on_event if settings.exit_criteria else ():
+        for criterion in settings.exit_criteria.events:
             yield self._listener(new, criterion.event_type, "exit", bind(criterion.filter.raw, scope), None)
         if (goal := settings.goal) is not None and goal.event_type:
             yield self._listener(new, goal.event_type, "goal", bind(goal.filter.raw, scope), self.now + goal.window)

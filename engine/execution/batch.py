@@ -40,7 +40,7 @@ def open_burst(row: Row, now: datetime) -> Burst:
     """Begin to gather what an instance does."""
     compiled = program.of_version(row.version_id)
     state = row.state(compiled.version)
-    listens = bool(compiled.settings.exit_criteria.on_event) or compiled.settings.goal is not None
+    listens = bool(compiled.settings.exit_criteria.events) or compiled.settings.goal is not None
     return Burst(
         state=state,
         program=compiled,

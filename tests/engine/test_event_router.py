@@ -161,3 +161,15 @@ def test_a_duplicate_entry_times_the_wait_anew(flow_of: Callable[..., Flow], ten
     assert timers.wake_due() == 0
     now.advance(days=1)
     assert timers.wake_due() == 1
+
+
+def test_the_loss_of_a_segment_ends_a_run_at_once_where_it_says_so(passage: Callable[..., Passage]) -> None:
+    criteria = {"on_segment_exit": "vip", "when": "immediately"}
+    ada = passage(graph(REPLY_OR_NUDGE, exit_criteria=criteria)).start()
+
+    happen(ada, "segment.left", data={"segment_id": "new"})
+    assert ada.status == "waiting"
+    happen(ada, "segment.left", data={"segment_id": "vip"})
+
+    assert (ada.status, ada.instance.exit_reason) == ("exited", "exit_criteria")
+    assert EventSubscription.objects.count() == 0
