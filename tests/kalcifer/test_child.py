@@ -44,6 +44,16 @@ def test_a_silent_process_is_killed_and_replaced(waiting, monkeypatch):
     waiting.end_if_silent()
     assert waiting.pid == first
 
+    monkeypatch.setattr(child, "FIRST_SIGN_WITHIN", -1.0)
+    waiting.end_if_silent()
+
+    tend_until_replaced(waiting, first)
+
+
+def test_one_that_has_shown_life_and_fell_silent_is_not_waited_for_as_long(waiting, monkeypatch, tmp_path):
+    first = waiting.pid
+    (tmp_path / "alive").touch()
+
     monkeypatch.setattr(child, "SILENCE", -1.0)
     waiting.end_if_silent()
 
