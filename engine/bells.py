@@ -22,7 +22,7 @@ from celery import current_app
 from django.conf import settings
 from django.db import transaction
 
-from engine import clock
+from engine import bell_messages, clock
 from engine.conf import engine_settings
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ SILENCE_S = 1.5
 # Countdowns are one per moment of this length, however many timers end in it.
 MOMENT_S = 0.1
 TIMEOUT_S = 0.05
+# A message that found no worker for so long is dropped by the one that returns; the sweep rings anew.
+EXPIRES_S = 10.0
 
 
 class Bell(Enum):
@@ -63,7 +65,7 @@ class Ringer:
         self._guard = threading.Lock()
         self._pid = 0
         self._redis: redis.Redis | None = None
-        self._connection: Any = None
+        self._script: Any = None
         self._silent_until = 0.0
         self.failures = 0
 
@@ -80,9 +82,8 @@ class Ringer:
         try:
             with self._guard:
                 self._connect()
-                assert self._redis is not None
-                if self._redis.set(key, b"1", nx=True, px=mark_ms):
-                    self._publish(bell, countdown, key)
+                payload = bell_messages.message(bell.task, bell.queue, countdown_s=countdown, expires_s=EXPIRES_S)
+                self._script(keys=[key, _queue_key(bell)], args=[mark_ms, payload])
         except Exception as error:  # noqa: BLE001 - whatever the broker's trouble is, it is not the caller's
             self._silent_until = time.monotonic() + SILENCE_S
             self.failures += 1
@@ -119,25 +120,8 @@ class Ringer:
         self._redis = redis.Redis.from_url(
             _redis_url(), retry=None, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
         )
-        options = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
-        self._connection = current_app.connection_for_write(transport_options=options)
+        self._script = self._redis.register_script(bell_messages.RING)
         self._pid = os.getpid()
-
-    def _publish(self, bell: Bell, countdown: float, key: str) -> None:
-        try:
-            current_app.send_task(
-                bell.task,
-                queue=bell.queue,
-                countdown=countdown or None,
-                expires=countdown + 2 * max(COALESCE_MS / 1000, 5.0),
-                retry_policy={"max_retries": 0},
-                connection=self._connection,
-            )
-        except Exception:
-            # The mark must not keep the next one from trying.
-            assert self._redis is not None
-            self._redis.delete(key)
-            raise
 
 
 ringer = Ringer()
@@ -191,6 +175,12 @@ def _redis_url() -> str:
     if given.startswith("redis+socket://"):
         return given.replace("redis+socket", "unix", 1).replace("virtual_host=", "db=")
     return str(given)
+
+
+# Kombu's transport keeps a queue in a list of its name.
+def _queue_key(bell: Bell) -> str:
+    prefix: str = current_app.conf.broker_transport_options.get("global_keyprefix", "")
+    return f"{prefix}{bell.queue}"
 
 
 def _callback(bell: Bell) -> Callable[[], None]:

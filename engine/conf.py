@@ -21,7 +21,7 @@ class EngineSettings:
     max_deaths: worker processes an instance may take along before it is quarantined.
     """
 
-    batch_size: int = 250
+    batch_size: int = 500
     router_batch_size: int = 500
     slice_s: float = 2.0
     countdown_horizon_s: float = 60.0

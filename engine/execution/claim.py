@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -76,6 +77,9 @@ ANNOUNCE = """
     INSERT INTO batch_claims (id, worker_key, worker, task_id, instance_ids, started_at)
     VALUES (%s, %s, %s, %s, %s, clock_timestamp())
 """
+# A loop looks for dead workers this often; whom they left behind is then run one by one.
+BURIAL_EVERY_S = 0.25
+
 NAME = "UPDATE batch_claims SET instance_ids = %s WHERE id = %s"
 WITHDRAW = "DELETE FROM batch_claims WHERE id = %s"
 
@@ -143,6 +147,7 @@ class Announcer:
 
 
 announcer = Announcer()
+_next_burial = [0.0]
 
 
 def worker_name() -> str:
@@ -186,6 +191,13 @@ def bury_the_dead() -> int:
     if execute(ANY_CLAIMS, mine).fetchone() is None:
         return 0
     return execute(BURY, mine).rowcount
+
+
+def bury_the_dead_now_and_then() -> None:
+    """Look for dead workers' claims, unless this process has looked a moment ago."""
+    if time.monotonic() >= _next_burial[0]:
+        _next_burial[0] = time.monotonic() + BURIAL_EVERY_S
+        bury_the_dead()
 
 
 def is_quarantined(row: rows.Row) -> bool:

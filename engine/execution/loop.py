@@ -37,7 +37,7 @@ def advance(*, slice_s: float | None = None, task_id: str = "", by: str = "engin
     for turn in count(1):
         if time.monotonic() >= until:
             break
-        claim.bury_the_dead()
+        claim.bury_the_dead_now_and_then()
         taken, done = 0, 0
         if turn % SUSPECT_EVERY:
             taken, done = run_batch(lambda: claim.take(settings.batch_size), metadata)
