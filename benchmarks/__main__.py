@@ -12,6 +12,7 @@ import orjson
 from django.conf import settings
 from rich.console import Console
 
+from benchmarks import interruption
 from benchmarks.failures import NotDurable, Unaccounted
 
 JSON = dict[str, Any]
@@ -22,6 +23,7 @@ def main() -> int:
     options = _options()
     django.setup()
     console = Console(stderr=True)
+    interruption.listen()
     try:
         document = _measure(options, console)
     except KeyboardInterrupt:

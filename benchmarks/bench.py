@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection
 from rich.console import Console
 
-from benchmarks import graphs
+from benchmarks import graphs, interruption
 from benchmarks.failures import Unaccounted
 from engine import triggers
 from flows.models import Flow
@@ -51,6 +51,7 @@ class Bench:
 
     def note(self, text: str) -> None:
         """Tell whoever waits how far it is."""
+        interruption.check()
         self.console.print(text, highlight=False)
 
     @contextmanager
@@ -104,6 +105,7 @@ def wait_until(fact: Callable[[], object], *, what: str, seconds: float = PATIEN
     """Ask until the fact is true."""
     deadline = time.monotonic() + seconds
     while not fact():
+        interruption.check()
         if time.monotonic() > deadline:
             raise Unaccounted(f"Waited {seconds:g} s for {what}.")
         time.sleep(tick)
