@@ -16,7 +16,6 @@ from engine.connections import execute
 from engine.execution import lookback
 from engine.execution.burst import Burst
 from engine.execution.state import BROKEN, WAITING
-from engine.expressions import Scope, parse
 
 JSON = dict[str, Any]
 
@@ -101,7 +100,8 @@ def _look_back(bursts: Sequence[Burst]) -> None:
     waits = [(burst, node) for burst in bursts for node in list(burst.state.tokens) if _listens(burst, node)]
     found = lookback.earlier_events([_glance(burst, node) for burst, node in waits])
     for burst, node in waits:
-        event = _first_match(burst, node, found.get((burst.state.id, node), []))
+        wait = burst.state.tokens[node]["waiting_for"]
+        event = lookback.first_match(burst, wait["filter"], found.get((burst.state.id, node), []))
         if event is not None:
             burst.disarm(node)
             burst.record("wait_resolved", {"node": node, "by": "event", "event": event, "matched_from": "retry"})
@@ -119,15 +119,3 @@ def _glance(burst: Burst, node: str) -> lookback.Glance:
     until = datetime.fromisoformat(wait["until"]) if wait["until"] else None
     since = datetime.fromisoformat(token["since"])
     return lookback.Glance(state.id, node, state.tenant_id, state.participant_id, types, since, until)
-
-
-# As at a wait's beginning: an event that this run has used already does not count again.
-def _first_match(burst: Burst, node: str, events: list[JSON]) -> JSON | None:
-    state = burst.state
-    used = {result.get("event_id") for result in state.accumulated.values() if isinstance(result, dict)}
-    used.add(state.entry_event)
-    rule = parse(state.tokens[node]["waiting_for"]["filter"] or {})
-    for event in events:
-        if event["event_id"] not in used and rule.matches(Scope(event=event["data"], now=burst.now)):
-            return event
-    return None

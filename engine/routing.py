@@ -126,17 +126,8 @@ def _counts(listener: _Listener, arrival: Arrival, burst: Burst, *, iso_since: s
     if arrival.received_at < listener.since:
         return False
     if arrival.received_at >= datetime.fromisoformat(iso_since):
-        return not _is_used(arrival, burst)
-    return arrival.occurred_at >= listener.since and not _is_used(arrival, burst)
-
-
-def _is_used(arrival: Arrival, burst: Burst) -> bool:
-    state = burst.state
-    if arrival.event_id == state.entry_event:
-        return True
-    return any(
-        isinstance(each, dict) and each.get("event_id") == arrival.event_id for each in state.accumulated.values()
-    )
+        return not burst.has_used(arrival.event_id)
+    return arrival.occurred_at >= listener.since and not burst.has_used(arrival.event_id)
 
 
 def _hear_goal(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:

@@ -14,7 +14,6 @@ from engine.execution import claim, lookback, program, uptake, write
 from engine.execution.burst import Burst
 from engine.execution.executor import Executor
 from engine.execution.rows import Row
-from engine.expressions import Scope, parse
 from engine.nodes.base import Need
 
 JSON = dict[str, Any]
@@ -140,7 +139,7 @@ def _look_back(executors: Sequence[Executor]) -> list[Executor]:
     for each in winners:
         for node_id, wait in list(each.waits.items()):
             events = found.get((each.burst.state.id, node_id), [])
-            event = _first_match(each, wait.filter, events)
+            event = lookback.first_match(each.burst, wait.filter, events)
             each.waits.pop(node_id)
             if event is not None:
                 each.resolve(node_id, {"by": "event", "event": event, "matched_from": "lookback"})
@@ -158,15 +157,3 @@ def _glances(executor: Executor) -> list[lookback.Glance]:
         for node_id, wait in executor.waits.items()
         if wait.lookback is not None
     ]
-
-
-# An event that this run has used already, to enter or to go on, does not count again.
-def _first_match(executor: Executor, raw_filter: JSON | None, events: list[JSON]) -> JSON | None:
-    state = executor.burst.state
-    used = {result.get("event_id") for result in state.accumulated.values() if isinstance(result, dict)}
-    used.add(state.entry_event)
-    rule = parse(raw_filter or {})
-    for event in events:
-        if event["event_id"] not in used and rule.matches(Scope(event=event["data"], now=executor.burst.now)):
-            return event
-    return None

@@ -209,3 +209,10 @@ class Burst:
         return self.state.status == "running" and any(
             each["status"] == "running" for each in self.state.tokens.values()
         )
+
+    def has_used(self, event_id: str) -> bool:
+        """Whether the run has entered or gone on by this event already: it does not count again."""
+        results = self.state.accumulated.values()
+        return event_id == self.state.entry_event or any(
+            isinstance(each, dict) and each.get("event_id") == event_id for each in results
+        )

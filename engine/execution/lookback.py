@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 
 from engine.connections import execute
+from engine.execution.burst import Burst
+from engine.expressions import Scope, parse
 from engine.moments import iso
 
 # Only tries: whoever routes this participant's events right now goes first, and the instance stays runnable.
@@ -86,3 +88,12 @@ def earlier_events(glances: list[Glance]) -> dict[tuple[str, str], list[dict[str
         }
         found.setdefault((instance_id, node_id), []).append(event)
     return found
+
+
+def first_match(burst: Burst, raw_filter: dict[str, Any] | None, events: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Give the first of these events that passes a wait's filter and that the run has not used already."""
+    rule = parse(raw_filter or {})
+    for event in events:
+        if not burst.has_used(event["event_id"]) and rule.matches(Scope(event=event["data"], now=burst.now)):
+            return event
+    return None

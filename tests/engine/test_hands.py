@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -20,6 +19,7 @@ from engine.nodes.outcomes import Completed, Outcome
 from flows.models import Flow, FlowInstance
 from tests.support.graphs import ENTRY, graph
 from tests.support.passage import run_until_idle
+from tests.support.processes import wait_for
 
 
 class Slow(Node):
@@ -86,9 +86,8 @@ def test_what_nobody_had_a_hand_for_is_handed_back_and_no_attempt_counts(calls: 
     hands = threading.Thread(target=work)
     hands.start()
 
-    deadline = time.monotonic() + 8
-    while Activity.objects.filter(status="pending", attempts=0).count() != 3 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    handed_back = Activity.objects.filter(status="pending", attempts=0)
+    wait_for(lambda: handed_back.count() == 3, seconds=8, what="what nobody began to be handed back")
     waiting = list(Activity.objects.filter(status="pending").values_list("attempts", flat=True))
     Slow.gate.set()
     hands.join(20)
