@@ -173,3 +173,20 @@ def test_the_loss_of_a_segment_ends_a_run_at_once_where_it_says_so(passage: Call
 
     assert (ada.status, ada.instance.exit_reason) == ("exited", "exit_criteria")
     assert EventSubscription.objects.count() == 0
+
+
+def test_an_event_that_ended_one_wait_does_not_end_the_next_that_looks_back(passage: Callable[..., Passage]) -> None:
+    wait = {"event_type": "replied", "timeout": "3d", "lookback": "since_entry"}
+    nodes: dict[str, tuple[Any, ...]] = {
+        "entry": (*ENTRY, {None: "first"}),
+        "first": ("wait_for_event", wait, {"event_received": "second", "timed_out": "done"}),
+        "second": ("wait_for_event", wait, {"event_received": "done", "timed_out": "done"}),
+        "done": ("exit", {}),
+    }
+    ada = passage(graph(nodes)).start()
+
+    happen(ada, "replied")
+    assert ada.waiting_at == ["second"]
+
+    happen(ada, "replied")
+    assert ada.status == "completed"
