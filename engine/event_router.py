@@ -53,9 +53,12 @@ READ_UNROUTED = """
            e.causation_depth, e.correlation_id
       FROM unnest(%(tenants)s::uuid[], %(participants)s::text[]) AS p(tenant_id, participant_id)
      CROSS JOIN LATERAL (
-        SELECT * FROM inbound_events e
-         WHERE e.tenant_id = p.tenant_id AND e.participant_id = p.participant_id AND e.routed_at IS NULL
-             ORDER BY e.id LIMIT 20
+        -- The fence keeps the planner from walking the primary key for the sake of the order.
+        SELECT * FROM (
+            SELECT * FROM inbound_events e
+             WHERE e.tenant_id = p.tenant_id AND e.participant_id = p.participant_id AND e.routed_at IS NULL
+            OFFSET 0
+          ) AS e ORDER BY e.id LIMIT 20
       ) AS e
      ORDER BY e.id
 """
