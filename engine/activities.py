@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 from django.db import transaction
 
-from engine import bells, clock
+from engine import activity_owners, bells, clock
+from engine.activity_owners import News
 from engine.bells import Bell
 from engine.conf import engine_settings
 from engine.connections import execute
@@ -67,7 +68,7 @@ LEASE = """
            lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
      WHERE a.id = ANY(%(ids)s) AND a.status = 'pending'
  RETURNING a.id, a.tenant_id, a.flow_id, a.instance_id, a.node_id, a.kind, a.target, a.input, a.idempotency_key,
- a.policy, a.attempts
+ a.policy, a.attempts, a.saga_id, a.lane
 """
 
 RENEW = """
@@ -94,7 +95,7 @@ MARK = "UPDATE flow_instances SET runnable = true WHERE id = ANY(%s) AND status 
 
 FIND_EXPIRED = """
     SELECT id, tenant_id, flow_id, instance_id, node_id, kind, target, input, idempotency_key, policy, attempts,
-    deaths FROM activities
+    saga_id, lane, deaths FROM activities
      WHERE status = 'running' AND lease_until < clock_timestamp() ORDER BY id LIMIT 500
 """
 GIVE_UP = """
@@ -131,6 +132,8 @@ class Lease:
     idempotency_key: str
     policy: JSON
     attempt: int
+    saga_id: str | None = None
+    lane: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,15 @@ class Ended:
         if isinstance(self.outcome, Failed):
             return {"code": self.outcome.code, "detail": self.outcome.reason[:2000], "result": self.outcome.result}
         return None
+
+    @property
+    def news(self) -> News:
+        """What its owner is told."""
+        lease = self.lease
+        return News(
+            lease.id, lease.kind, lease.tenant_id, lease.instance_id, lease.saga_id, lease.lane, lease.node_id,
+            lease.attempt, self.status, self.result, self.error,
+        )  # fmt: skip
 
 
 def take(limit: int, worker: str) -> list[Lease]:
@@ -247,12 +259,12 @@ def _take(statement: str, parameters: JSON, worker: str) -> list[Lease]:
 
 
 def _lease(row: Sequence[Any]) -> Lease:
-    before, key, attempt = row[:7], row[8], row[10]
-    return Lease(*before, orjson.loads(row[7]), key, orjson.loads(row[9]), attempt)  # type: ignore[call-arg]  # LEASE's columns
+    before, key, after = row[:7], row[8], row[10:13]
+    return Lease(*before, orjson.loads(row[7]), key, orjson.loads(row[9]), *after)  # type: ignore[call-arg]  # LEASE's columns
 
 
 def _give_up(row: Sequence[Any]) -> Ended:
-    lease, deaths = _lease(row), row[11] + 1
+    lease, deaths = _lease(row), row[13] + 1
     if deaths >= engine_settings().max_deaths:
         return Ended(
             lease, Failed(f"Its worker process died {deaths} times.", code="quarantined", retryable=False), "parked"
@@ -272,7 +284,9 @@ def _record(ended: Sequence[Ended], metadata: JSON) -> None:
 # failure, and whatever concerns a run that is not under way, is appended at once.
 def _append(ended: Sequence[Ended], statement: str, metadata: JSON) -> None:
     concerned = sorted({each.lease.instance_id for each in ended if each.lease.instance_id})
+    owned = [each.news for each in ended if each.lease.kind != "node"]
     under_way = {row[0] for row in execute(LOCK, [concerned]).fetchall() if row[1] in ("running", "waiting")}
+    activity_owners.lock(owned)
     changed = {row[0] for row in execute(statement, [_document(ended)]).fetchall()}
     marked = [
         each.lease.instance_id for each in ended if each.status == "completed" and each.lease.instance_id in under_way
@@ -282,6 +296,7 @@ def _append(ended: Sequence[Ended], statement: str, metadata: JSON) -> None:
     rest = [each for each in ended if each.lease.id in changed]
     rest = [each for each in rest if each.status != "completed" or each.lease.instance_id not in under_way]
     _append_events(rest, metadata)
+    activity_owners.tell([each for each in owned if each.activity_id in changed], metadata)
 
 
 def _append_events(ended: Sequence[Ended], metadata: JSON) -> None:

@@ -14,7 +14,8 @@ from uuid import UUID
 import orjson
 from django.db import transaction
 
-from engine import bells, clock, errors
+from engine import activity_owners, bells, clock, errors
+from engine.activity_owners import News
 from engine.bells import Bell
 from engine.connections import execute
 from engine.execution import batch, rows, write
@@ -31,9 +32,10 @@ Target = Activity | UUID | str
 
 INSTANCES_OF = "SELECT DISTINCT instance_id::text FROM activities WHERE id = ANY(%s) AND instance_id IS NOT NULL"
 LOCK = """
-    SELECT id::text, instance_id::text, node_id, status, attempts
+    SELECT id::text, instance_id::text, node_id, status, attempts, kind, tenant_id::text, saga_id::text, lane
       FROM activities WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
 """
+OWNED = LOCK.replace("ORDER BY id FOR NO KEY UPDATE", "AND kind <> 'node' ORDER BY id")
 REVIVE = """
     UPDATE activities
        SET status = 'pending', due_at = clock_timestamp(), error = NULL, held = (id = ANY(%(held)s::uuid[]))
@@ -58,6 +60,17 @@ class Found:
     node_id: str
     status: str
     attempts: int
+    kind: str
+    tenant_id: str
+    saga_id: str | None
+    lane: str
+
+    def news(self, status: str, result: JSON | None, error: JSON | None) -> News:
+        """What its owner is told of an operator's decision."""
+        return News(
+            self.id, self.kind, self.tenant_id, self.instance_id, self.saga_id, self.lane, self.node_id,
+            self.attempts, status, result, error,
+        )  # fmt: skip
 
 
 Change = Callable[[Sequence[Found], dict[str, rows.Row]], None]
@@ -93,6 +106,7 @@ def retry_activities(ids: Iterable[str], *, actor: str = "", correlation_id: str
         moving = (InstanceStatus.RUNNING, InstanceStatus.WAITING)
         held = [each.id for each in found if each.instance_id in runs and runs[each.instance_id].status not in moving]
         execute(REVIVE, {"ids": [each.id for each in found], "held": held})
+        _tell_owners(found, Status.PENDING, _metadata(actor, correlation_id))
         bells.ring_on_commit(Bell.ACTIVITIES)
 
     return _decide(list(ids), Status.PENDING, change)
@@ -112,6 +126,7 @@ def complete_activities(
     def change(found: Sequence[Found], runs: dict[str, rows.Row]) -> None:
         execute(COMPLETE, {"ids": [each.id for each in found], "result": orjson.dumps(outcome).decode()})
         _tell(found, runs, "activity_completed", {"outcome": outcome}, _metadata(actor, correlation_id))
+        _tell_owners(found, Status.COMPLETED, _metadata(actor, correlation_id), result=outcome)
 
     return _decide(list(ids), Status.COMPLETED, change)
 
@@ -126,6 +141,7 @@ def fail_activities(
         execute(FAIL, {"ids": [each.id for each in found], "error": orjson.dumps(error).decode()})
         said = {"error": error, "final": True, "parked": False}
         _tell(found, runs, "activity_failed", said, _metadata(actor, correlation_id))
+        _tell_owners(found, Status.FAILED, _metadata(actor, correlation_id), error=error)
 
     return _decide(list(ids), Status.FAILED, change)
 
@@ -137,6 +153,7 @@ def _decide(ids: list[str], target: Status, change: Change) -> list[Verdict]:
     refusals: dict[str, KalciferError] = {}
     with transaction.atomic():
         runs = rows.lock(row[0] for row in execute(INSTANCES_OF, [ids]).fetchall())
+        activity_owners.lock(Found(*row).news(row[3], None, None) for row in execute(OWNED, [ids]).fetchall())
         found = {row[0]: Found(*row) for row in execute(LOCK, [ids]).fetchall()}
         for wanted in ids:
             each = found.get(wanted)
@@ -148,6 +165,12 @@ def _decide(ids: list[str], target: Status, change: Change) -> list[Verdict]:
         if willing:
             change(willing, runs)
     return [Verdict(wanted, refusals.get(wanted)) for wanted in ids]
+
+
+def _tell_owners(
+    found: Sequence[Found], status: str, metadata: JSON, *, result: JSON | None = None, error: JSON | None = None
+) -> None:
+    activity_owners.tell([each.news(status, result, error) for each in found if each.kind != "node"], metadata)
 
 
 # Appends to each run whose token waits for the activity; a detached one has no such token, and nobody to tell.

@@ -23,7 +23,7 @@ TAKE_DUE = f"""
     SELECT {rows.COLUMNS}, (SELECT f.status = 'paused' FROM flows f WHERE f.id = taken.flow_id) AS paused,
            t.id, t.node_id, t.due_at
       FROM timers t JOIN flow_instances taken ON taken.id = t.instance_id
-     WHERE t.due_at <= %(now)s AND NOT t.held
+     WHERE t.due_at <= %(now)s AND NOT t.held AND t.instance_id IS NOT NULL
        AND NOT EXISTS (
            SELECT 1 FROM event_subscriptions s JOIN inbound_events e
                ON e.tenant_id = s.tenant_id AND e.participant_id = s.participant_id AND e.event_type = s.event_type
@@ -49,12 +49,12 @@ HOLD = """
      WHERE t.id = ANY(%(ids)s) AND i.id = t.instance_id AND i.flow_id IN (SELECT id FROM still_paused)
 """
 
-IS_DUE = "SELECT 1 FROM timers WHERE due_at <= %s AND NOT held LIMIT 1"
+IS_DUE = "SELECT 1 FROM timers WHERE due_at <= %s AND NOT held AND instance_id IS NOT NULL LIMIT 1"
 
 # The moments of the near future, one row each however many timers end in it.
 NEAR = """
     SELECT DISTINCT date_trunc('milliseconds', due_at) FROM timers WHERE due_at > %s AND due_at <= %s
-        AND NOT held ORDER BY 1 LIMIT 1000
+        AND NOT held AND instance_id IS NOT NULL ORDER BY 1 LIMIT 1000
 """
 
 

@@ -255,7 +255,7 @@ class _Run:
             "entry_event": entry.entry_event,
             "context": entry.context,
         }
-        event = Event("flow_started", 1, data, self.now)
+        event = Event("flow_started", data, 1, self.now)
         return _Birth(verdict, state.apply(new, event), orjson.dumps(data))
 
     # What ends the run from outside, and what its goal is, is listened for from entry on.

@@ -138,7 +138,7 @@ def _parameters(tenant: UUID | None) -> JSON:
 def _logs(found: Sequence[Sequence[Any]]) -> dict[str, list[Stored]]:
     logs: dict[str, list[Stored]] = {}
     for key, tenant_id, sequence, kind, data, at, tx in found:
-        logs.setdefault(key, []).append(Stored(tenant_id, tx, Event(kind, sequence, orjson.loads(data), at)))
+        logs.setdefault(key, []).append(Stored(tenant_id, tx, Event(kind, orjson.loads(data), sequence, at)))
     return logs
 
 

@@ -102,7 +102,7 @@ class Burst:
 
     def record(self, kind: str, data: JSON) -> None:
         """Append an event and fold it in. Data that is not JSON raises here, where the culprit is known."""
-        event = Event(kind, self.state.sequence + 1, data, self.now)
+        event = Event(kind, data, self.state.sequence + 1, self.now)
         encoded = orjson.dumps(data)
         apply(self.state, event)
         self.events.append((event, encoded))

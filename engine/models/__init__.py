@@ -6,7 +6,11 @@ from engine.models.clock import ClockAnchor
 from engine.models.event import StoredEvent
 from engine.models.inbound import InboundEvent
 from engine.models.job import Job, JobTarget
+from engine.models.projection import ProjectionCheckpoint, ProjectionSkip
+from engine.models.saga import SagaRun
 from engine.models.schedule import FlowSchedule
+from engine.models.scheduled_work import ScheduledWork
+from engine.models.snapshot import Snapshot
 from engine.models.subscription import EventSubscription
 from engine.models.timer import Timer
 
@@ -19,6 +23,11 @@ __all__ = [
     "InboundEvent",
     "Job",
     "JobTarget",
+    "ProjectionCheckpoint",
+    "ProjectionSkip",
+    "SagaRun",
+    "ScheduledWork",
+    "Snapshot",
     "StoredEvent",
     "Timer",
 ]

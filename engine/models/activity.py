@@ -57,7 +57,10 @@ class Activity(StatefulModel):
     )
     flow_id = models.UUIDField(null=True, blank=True)
     instance_id = models.UUIDField(null=True, blank=True)
+    saga_id = models.UUIDField(null=True, blank=True)
     node_id = models.CharField(max_length=64, blank=True, default="")
+    # Activities of one lane are done one after the other, in the order of their ids; those behind the first are held.
+    lane = models.CharField(max_length=160, blank=True, default="", db_default="")
     kind = models.CharField(max_length=32)
     target = models.CharField(max_length=255)
     input = JSONField(default=dict)
@@ -103,6 +106,12 @@ class Activity(StatefulModel):
             models.Index(fields=("tenant", "status", "id"), name="activity_by_status"),
             models.Index(fields=("instance_id",), name="activity_by_instance"),
             models.Index(fields=("flow_id",), condition=Q(held=True), name="activity_held_by_flow"),
+            models.Index(fields=("saga_id",), condition=Q(saga_id__isnull=False), name="activity_by_saga"),
+            models.Index(
+                fields=("lane", "id"),
+                condition=~Q(lane="") & Q(status__in=[ActivityStatus.PENDING, ActivityStatus.RUNNING]),
+                name="activity_by_lane",
+            ),
         )
 
     def __str__(self) -> str:

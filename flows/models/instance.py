@@ -91,6 +91,8 @@ class FlowInstance(StatefulModel):
     exited_at = models.DateTimeField(null=True, blank=True)
     exit_reason = models.TextField(blank=True, default="")
     error = JSONField(null=True, blank=True)
+    # The plan of a roll-back and how far it has come; docs/reference/events.md has its keys.
+    compensation = JSONField(null=True, blank=True)
     migrated_from_version = models.PositiveIntegerField(null=True, blank=True)
     migrated_at = models.DateTimeField(null=True, blank=True)
     sequence = models.PositiveBigIntegerField(default=0)

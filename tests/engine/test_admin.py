@@ -25,10 +25,16 @@ from engine.models import (
     InboundEvent,
     Job,
     JobTarget,
+    ProjectionCheckpoint,
+    ProjectionSkip,
+    SagaRun,
+    ScheduledWork,
+    Snapshot,
     StoredEvent,
 )
 from engine.nodes import registry
 from flows.models import Flow, FlowInstance
+from tenants.ids import uuid7
 from tenants.models import Tenant
 from tests.engine.conftest import NOON
 from tests.engine.test_operations import BROKEN, Effect, Fragile, breaking, for_event, waiting, with_effect
@@ -77,6 +83,13 @@ def world(passage: Callable[..., Passage], tenant: Tenant) -> Callable[[int], No
         job = Job.objects.create(tenant=tenant, kind="instances", action="cancel")
         JobTarget.objects.create(job=job, target_id=run.id)
         FlowSchedule.objects.create(tenant=tenant, flow=flows["w"], kind="cron", cron="0 9 * * *", participants=["a"])
+        SagaRun.objects.create(tenant=tenant, name=f"order-{number}", runs_in="workers", created_at=NOON)
+        ScheduledWork.objects.create(tenant=tenant, kind="saga", due_at=NOON, created_at=NOON)
+        ProjectionCheckpoint.objects.create(name=f"balances-{number}", updated_at=NOON)
+        ProjectionSkip.objects.create(name="b", build=1, tx=1, position=1, event_id=run.id, actor="ada", at=NOON)
+        Snapshot.objects.create(
+            aggregate_id=uuid7(), tenant_id=tenant.id, aggregate_type="account", sequence=1, digest="", taken_at=NOON
+        )
 
     return make
 

@@ -151,7 +151,7 @@ def assert_sound(instance_id: Any) -> None:
     """The row is what its events say."""
     folded = InstanceState(id=str(instance_id))
     for each in StoredEvent.objects.filter(aggregate_id=instance_id).order_by("sequence"):
-        apply(folded, Event(each.type, each.sequence, each.data, each.recorded_at))
+        apply(folded, Event(each.type, each.data, each.sequence, each.recorded_at))
     row = FlowInstance.objects.get(pk=instance_id)
     assert (folded.status, folded.sequence) == (row.status, row.sequence)
     assert (folded.current_nodes, folded.step_count) == (row.current_nodes, row.step_count)
