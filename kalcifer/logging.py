@@ -8,11 +8,14 @@ import orjson
 import structlog
 from django.conf import settings
 
+from engine.saga_context import current_saga_id, current_step
+
 
 def configure() -> None:
     """Send everything that is logged, by structlog or by the standard library, through one formatter."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        _add_saga,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -58,6 +61,15 @@ def _standard_library(shared: list[Any]) -> dict[str, Any]:
             "django.request": {"level": "ERROR"},
         },
     }
+
+
+# Whatever runs for a saga says so, on the loop, in threads and in workers alike.
+def _add_saga(_logger: Any, _method: str, line: Any) -> Any:
+    if (saga_id := current_saga_id.get()) is not None:
+        line.setdefault("saga_id", saga_id)
+        if (step := current_step.get()) is not None:
+            line.setdefault("step", step.step)
+    return line
 
 
 def _to_json(line: Any, **_: Any) -> str:
