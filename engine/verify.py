@@ -34,9 +34,9 @@ NO_TIME_LIMIT = "SET LOCAL statement_timeout = 0"
 COLUMNS = (
     "tenant_id", "flow_id", "version_id", "participant_id", "correlation_key", "live_key", "status", "current_nodes",
     "context", "step_count", "entered_at", "updated_at", "completed_at", "exited_at", "exit_reason", "error",
-    "migrated_from_version", "migrated_at", "sequence",
+    "compensation", "migrated_from_version", "migrated_at", "sequence",
 )  # fmt: skip
-TEXTS = frozenset({"current_nodes", "context", "error"})
+TEXTS = frozenset({"current_nodes", "context", "error", "compensation"})
 
 COUNT = "SELECT count(*) FROM flow_instances WHERE tenant_id = coalesce(%(tenant)s, tenant_id)"
 ROWS = f"""

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.event_store.events import Event
+from engine.execution import rollback_folds
 from engine.moments import iso
 from flows.models.instance import FlowInstance
 from flows.models.instance import InstanceStatus as Status
@@ -48,6 +49,7 @@ class InstanceState:
     exited_at: datetime | None = None
     exit_reason: str = ""
     error: JSON | None = None
+    compensation: JSON | None = None
     migrated_from_version: int | None = None
     migrated_at: datetime | None = None
     sequence: int = 0
@@ -184,18 +186,6 @@ def _migrated(state: InstanceState, data: JSON, event: Event) -> None:
     state.migrated_at = event.at
 
 
-def _compensation_started(state: InstanceState, data: JSON, event: Event) -> None:
-    _move(state, Status.COMPENSATING.value)
-
-
-def _compensation_completed(state: InstanceState, data: JSON, event: Event) -> None:
-    _move(state, Status.COMPENSATED.value)
-
-
-def _compensation_failed(state: InstanceState, data: JSON, event: Event) -> None:
-    _move(state, Status.COMPENSATION_FAILED.value)
-
-
 # --- nodes ------------------------------------------------------------------------------------------------------------
 
 
@@ -308,7 +298,5 @@ _FOLDS: dict[str, Callable[[InstanceState, JSON, Event], None]] = {
     "completed": _completed,
     "failed": _failed,
     "migrated": _migrated,
-    "compensation_started": _compensation_started,
-    "compensation_completed": _compensation_completed,
-    "compensation_failed": _compensation_failed,
+    **rollback_folds.FOLDS,
 }
