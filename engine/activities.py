@@ -159,7 +159,9 @@ class Ended:
     def error(self) -> JSON | None:
         """What is kept of a failure."""
         if isinstance(self.outcome, Failed):
-            return {"code": self.outcome.code, "detail": self.outcome.reason[:2000], "result": self.outcome.result}
+            unknown = {"unknown": True} if self.outcome.unknown else {}
+            said = {"code": self.outcome.code, "detail": self.outcome.reason[:2000], "result": self.outcome.result}
+            return said | unknown
         return None
 
     @property
@@ -174,12 +176,12 @@ class Ended:
 
 def take(limit: int, worker: str) -> list[Lease]:
     """Lease up to `limit` activities that are due."""
-    return _take(FIND, {"limit": limit}, worker)
+    return take_by(FIND, {"limit": limit}, worker)
 
 
 def take_suspect(worker: str) -> list[Lease]:
     """Lease one that has a death on it; the caller runs nothing beside it."""
-    return _take(FIND_SUSPECT, {}, worker)
+    return take_by(FIND_SUSPECT, {}, worker)
 
 
 def renew(leases: Sequence[Lease], worker: str) -> None:
@@ -245,7 +247,8 @@ def has_suspects() -> bool:
     return execute(HAS_SUSPECTS).fetchone() is not None
 
 
-def _take(statement: str, parameters: JSON, worker: str) -> list[Lease]:
+def take_by(statement: str, parameters: JSON, worker: str) -> list[Lease]:
+    """Lease what a statement finds and locks: rows of (id, flow_id, whether the flow is paused)."""
     with transaction.atomic(durable=True):
         found = execute(statement, parameters).fetchall()
         paused = [row for row in found if row[2]]

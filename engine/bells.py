@@ -12,7 +12,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -83,11 +83,27 @@ class Ringer:
             with self._guard:
                 self._connect()
                 payload = bell_messages.message(bell.task, bell.queue, countdown_s=countdown, expires_s=EXPIRES_S)
-                self._script(keys=[key, _queue_key(bell)], args=[mark_ms, payload])
+                self._script(keys=[key, _list_of(bell.queue)], args=[mark_ms, payload])
         except Exception as error:  # noqa: BLE001 - whatever the broker's trouble is, it is not the caller's
             self._silent_until = time.monotonic() + SILENCE_S
             self.failures += 1
             logger.warning("bell.failed", extra={"bell": bell.task, "error": repr(error)})
+            return False
+        return True
+
+    def push(self, queue: str, payloads: Sequence[bytes]) -> bool:
+        """Put whole messages into a queue, as they are; tell whether the broker could be reached."""
+        if self.is_silent:
+            return False
+        try:
+            with self._guard:
+                self._connect()
+                assert self._redis is not None
+                self._redis.lpush(_list_of(queue), *payloads)
+        except Exception as error:  # noqa: BLE001 - whatever the broker's trouble is, it is not the caller's
+            self._silent_until = time.monotonic() + SILENCE_S
+            self.failures += 1
+            logger.warning("bell.failed", extra={"bell": queue, "error": repr(error)})
             return False
         return True
 
@@ -178,9 +194,9 @@ def _redis_url() -> str:
 
 
 # Kombu's transport keeps a queue in a list of its name.
-def _queue_key(bell: Bell) -> str:
+def _list_of(queue: str) -> str:
     prefix: str = current_app.conf.broker_transport_options.get("global_keyprefix", "")
-    return f"{prefix}{bell.queue}"
+    return f"{prefix}{queue}"
 
 
 def _callback(bell: Bell) -> Callable[[], None]:

@@ -59,27 +59,27 @@ class Verdict:
 
 def cancel(instance: Instance, *, reason: str = "", actor: str = "", correlation_id: str = "") -> FlowInstance:
     """End an unfinished instance as `exited`; the operator's words go into the event's detail."""
-    return _one(instance, cancel_many([_id(instance)], reason=reason, actor=actor, correlation_id=correlation_id))
+    return only_one(instance, cancel_many([id_of(instance)], reason=reason, actor=actor, correlation_id=correlation_id))
 
 
 def pause(instance: Instance, *, reason: str = "", actor: str = "", correlation_id: str = "") -> FlowInstance:
     """Hold an instance where it stands: nothing of it executes, events go on resolving its waits."""
-    return _one(instance, pause_many([_id(instance)], reason=reason, actor=actor, correlation_id=correlation_id))
+    return only_one(instance, pause_many([id_of(instance)], reason=reason, actor=actor, correlation_id=correlation_id))
 
 
 def resume(instance: Instance, *, reason: str = "", actor: str = "", correlation_id: str = "") -> FlowInstance:
     """Let a paused instance go on; what came due meanwhile is done now."""
-    return _one(instance, resume_many([_id(instance)], reason=reason, actor=actor, correlation_id=correlation_id))
+    return only_one(instance, resume_many([id_of(instance)], reason=reason, actor=actor, correlation_id=correlation_id))
 
 
 def retry(instance: Instance, *, reason: str = "", actor: str = "", correlation_id: str = "") -> FlowInstance:
     """Run a failed instance again from the node that failed; raises AlreadyInFlow if another run is live."""
-    return _one(instance, retry_many([_id(instance)], reason=reason, actor=actor, correlation_id=correlation_id))
+    return only_one(instance, retry_many([id_of(instance)], reason=reason, actor=actor, correlation_id=correlation_id))
 
 
 def cancel_many(ids: Iterable[str], *, reason: str = "", actor: str = "", correlation_id: str = "") -> list[Verdict]:
     """Cancel instances; one verdict each, in the order of the ids."""
-    return exit_many(ids, code=CANCELLED, detail=reason, metadata=_metadata(actor, correlation_id))
+    return exit_many(ids, code=CANCELLED, detail=reason, metadata=metadata_of(actor, correlation_id))
 
 
 def exit_many(ids: Iterable[str], *, code: str, detail: str = "", metadata: JSON) -> list[Verdict]:
@@ -91,12 +91,12 @@ def exit_many(ids: Iterable[str], *, code: str, detail: str = "", metadata: JSON
     def change(found: Sequence[Row]) -> list[Burst]:
         return _write(found, act, metadata)
 
-    return _decide(list(ids), Status.EXITED, change)
+    return decide(list(ids), Status.EXITED, change)
 
 
 def pause_many(ids: Iterable[str], *, reason: str = "", actor: str = "", correlation_id: str = "") -> list[Verdict]:
     """Pause instances; one verdict each, in the order of the ids."""
-    metadata = _metadata(actor, correlation_id)
+    metadata = metadata_of(actor, correlation_id)
 
     def change(found: Sequence[Row]) -> list[Burst]:
         bursts = _write(found, lambda burst: burst.record("paused", {"reason": reason}), metadata)
@@ -105,12 +105,12 @@ def pause_many(ids: Iterable[str], *, reason: str = "", actor: str = "", correla
         execute(write.HOLD_ACTIVITIES, [held])
         return bursts
 
-    return _decide(list(ids), Status.PAUSED, change)
+    return decide(list(ids), Status.PAUSED, change)
 
 
 def resume_many(ids: Iterable[str], *, reason: str = "", actor: str = "", correlation_id: str = "") -> list[Verdict]:
     """Resume instances; one verdict each, in the order of the ids."""
-    metadata = _metadata(actor, correlation_id)
+    metadata = metadata_of(actor, correlation_id)
 
     def change(found: Sequence[Row]) -> list[Burst]:
         def resume(burst: Burst) -> None:
@@ -122,12 +122,12 @@ def resume_many(ids: Iterable[str], *, reason: str = "", actor: str = "", correl
         _free([row.id for row in found])
         return bursts
 
-    return _decide(list(ids), Status.RUNNING, change, only=Status.PAUSED)
+    return decide(list(ids), Status.RUNNING, change, only=Status.PAUSED)
 
 
 def retry_many(ids: Iterable[str], *, reason: str = "", actor: str = "", correlation_id: str = "") -> list[Verdict]:
     """Retry instances; one verdict each, in the order of the ids."""
-    metadata = _metadata(actor, correlation_id)
+    metadata = metadata_of(actor, correlation_id)
     wanted = list(ids)
 
     def change(found: Sequence[Row]) -> list[Burst]:
@@ -142,13 +142,14 @@ def retry_many(ids: Iterable[str], *, reason: str = "", actor: str = "", correla
     with transaction.atomic():
         # A wait that thaws looks back for what came while it was frozen: its participant's lock comes before its row's.
         rearming.lock_participants(wanted)
-        return _decide(wanted, Status.RUNNING, change, only=Status.FAILED)
+        return decide(wanted, Status.RUNNING, change, only=Status.FAILED)
 
 
 # --- how a verb goes ---
 
 
-def _decide(ids: list[str], target: Status, change: Change, *, only: Status | None = None) -> list[Verdict]:
+def decide(ids: list[str], target: Status, change: Change, *, only: Status | None = None) -> list[Verdict]:
+    """Lock the instances, change those whose status has an arrow to the target, and say what refused the others."""
     allowed = {only.value} if only else FlowInstance.TRANSITIONS.sources(target)
     refusals: dict[str, KalciferError] = {}
     with transaction.atomic():
@@ -173,7 +174,7 @@ def _change_who_can(willing: list[Row], change: Change, refusals: dict[str, Kalc
         with transaction.atomic():
             return change(willing)
     except IntegrityError as error:
-        if _constraint(error) != ONE_LIVE:
+        if constraint_of(error) != ONE_LIVE:
             raise
     if len(willing) == 1:
         row = willing[0]
@@ -210,7 +211,8 @@ def _ring_for(bursts: Sequence[Burst]) -> None:
     bells.count_down_on_commit({timer.due_at for burst in bursts for timer in burst.timers.values()})
 
 
-def _one(instance: Instance, verdicts: list[Verdict]) -> FlowInstance:
+def only_one(instance: Instance, verdicts: list[Verdict]) -> FlowInstance:
+    """Give the instance as it is after a verb for one, or raise its refusal."""
     (verdict,) = verdicts
     if verdict.refusal is not None:
         raise verdict.refusal
@@ -220,7 +222,8 @@ def _one(instance: Instance, verdicts: list[Verdict]) -> FlowInstance:
     return FlowInstance.objects.get(pk=verdict.id)
 
 
-def _id(instance: Instance) -> str:
+def id_of(instance: Instance) -> str:
+    """Give the id of what a verb was handed; raise UnknownInstance where it is none."""
     if isinstance(instance, FlowInstance):
         return str(instance.pk)
     try:
@@ -229,9 +232,11 @@ def _id(instance: Instance) -> str:
         raise errors.UnknownInstance from None
 
 
-def _metadata(actor: str, correlation_id: str) -> JSON:
+def metadata_of(actor: str, correlation_id: str) -> JSON:
+    """Say in an event's metadata who did it."""
     return {"actor": actor or "operator", **({"correlation_id": correlation_id} if correlation_id else {})}
 
 
-def _constraint(error: IntegrityError) -> str:
+def constraint_of(error: IntegrityError) -> str:
+    """Name the constraint that a statement broke."""
     return str(getattr(getattr(error.__cause__, "diag", None), "constraint_name", "") or "")

@@ -28,7 +28,8 @@ REASON = "overdue_after_pause"
 # Instances come before their timers and activities in the order of locks, and each in the order of its id.
 LOCK_ALL = """
     SELECT count(*) FROM (
-        SELECT id FROM flow_instances WHERE flow_id = %(flow)s AND status IN ('running', 'waiting', 'paused')
+        SELECT id FROM flow_instances
+         WHERE flow_id = %(flow)s AND status IN ('running', 'waiting', 'paused', 'compensating')
          ORDER BY id FOR NO KEY UPDATE) AS locked
 """
 
@@ -71,7 +72,8 @@ FREE_TIMERS = """
 """
 FREE_ACTIVITIES = """
     UPDATE activities a SET held = false FROM flow_instances i
-     WHERE a.flow_id = %(flow)s AND a.held AND i.id = a.instance_id AND i.status IN ('running', 'waiting')
+     WHERE a.flow_id = %(flow)s AND a.held AND i.id = a.instance_id
+       AND i.status IN ('running', 'waiting', 'compensating')
 """
 NEAR = """
     SELECT DISTINCT date_trunc('milliseconds', t.due_at) FROM timers t JOIN flow_instances i ON i.id = t.instance_id

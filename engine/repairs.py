@@ -104,7 +104,8 @@ def retry_activities(ids: Iterable[str], *, actor: str = "", correlation_id: str
 
     def change(found: Sequence[Found], runs: dict[str, rows.Row]) -> None:
         moving = (InstanceStatus.RUNNING, InstanceStatus.WAITING)
-        held = [each.id for each in found if each.instance_id in runs and runs[each.instance_id].status not in moving]
+        nodes = [each for each in found if each.kind == "node" and each.instance_id in runs]
+        held = [each.id for each in nodes if runs[each.instance_id or ""].status not in moving]
         execute(REVIVE, {"ids": [each.id for each in found], "held": held})
         _tell_owners(found, Status.PENDING, _metadata(actor, correlation_id))
         bells.ring_on_commit(Bell.ACTIVITIES)

@@ -9,7 +9,7 @@ transitions. All in the caller's transaction.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -93,6 +93,10 @@ HOLD_ACTIVITIES = "UPDATE activities SET held = true WHERE instance_id = ANY(%s)
 CURRENT_TX = "SELECT pg_current_xact_id()::text::bigint"
 
 
+# Who goes on with instances that were just written as failed; called in the same transaction.
+on_failed: list[Callable[[Sequence[Burst], dict[str, Any]], None]] = []
+
+
 class MovedElsewhere(Exception):
     """A row was not where the batch had found it; the batch is undone."""
 
@@ -112,6 +116,9 @@ def batch(bursts: Sequence[Burst], *, metadata: dict[str, Any]) -> None:
     copy(COPY_TIMERS, _timer_rows(moved))
     copy(COPY_SUBSCRIPTIONS, _subscription_rows(moved))
     copy(COPY_ACTIVITIES, _activity_rows(moved))
+    if failed := [burst for burst in moved if burst.state.status == "failed"]:
+        for go_on in on_failed:
+            go_on(failed, metadata)
 
 
 def current_tx() -> int:
