@@ -7,6 +7,10 @@ EngineError
 ├── UnknownActivity
 ├── UnknownSchedule
 ├── UnknownJob
+├── UnknownAggregate
+├── UnknownFold
+├── UnreadableLog
+├── InvalidMoment
 ├── EntryRefused
 │   ├── FlowNotActive
 │   ├── AlreadyInFlow
@@ -16,9 +20,22 @@ EngineError
 ├── MissingCorrelationKey
 ├── InvalidCorrelationKey
 ├── InvalidEvent
+├── InvalidSubscription
 ├── InvalidSchedule
 ├── InvalidSignature
-└── NothingChosen
+├── NothingChosen
+├── InvalidSaga
+│   ├── DuplicateStep
+│   ├── UnknownStep
+│   ├── StepCycle
+│   ├── NotCallable
+│   └── PivotConflict
+├── SagaChanged
+└── SagaStopped
+    ├── SagaFailed
+    ├── SagaTimedOut
+    ├── SagaCancelled
+    └── SagaTakenOver
 """
 
 from __future__ import annotations
@@ -116,6 +133,13 @@ class InvalidEvent(EngineError):
     code = "invalid_event"
 
 
+class InvalidSubscription(EngineError):
+    """Nothing can be subscribed or published like this."""
+
+    code = "invalid_subscription"
+    internal = True
+
+
 class InvalidSchedule(EngineError):
     """The schedule does not say when to start."""
 
@@ -132,3 +156,117 @@ class NothingChosen(EngineError):
     """Name ids or at least one filter: an act on everything must be asked for by a filter."""
 
     code = "nothing_chosen"
+
+
+class InvalidSaga(EngineError):
+    """The steps do not make a saga."""
+
+    code = "invalid_saga"
+
+
+class DuplicateStep(InvalidSaga):
+    """Two steps of a saga have the same name."""
+
+    code = "duplicate_step"
+
+
+class UnknownStep(InvalidSaga):
+    """A step comes after one that the saga does not have."""
+
+    code = "unknown_step"
+
+
+class StepCycle(InvalidSaga):
+    """Steps wait for each other in a circle."""
+
+    code = "step_cycle"
+
+
+class NotCallable(InvalidSaga):
+    """An action or a compensation cannot be called."""
+
+    code = "not_callable"
+
+
+class PivotConflict(InvalidSaga):
+    """A saga has one point of no return at most."""
+
+    code = "pivot_conflict"
+
+
+class SagaChanged(EngineError):
+    """The saga's steps are not those it was begun with: give it another id, or its old steps."""
+
+    code = "saga_changed"
+
+
+class SagaStopped(EngineError):
+    """
+    The saga did not complete.
+
+    What had to be undone was undone before this is raised, unless the saga is stuck: its status says what is left.
+    """
+
+    code = "saga_stopped"
+    internal = True
+
+
+class SagaFailed(SagaStopped):
+    """A step failed for good; its error is the cause of this one."""
+
+    code = "saga_failed"
+    internal = True
+
+
+class SagaTimedOut(SagaStopped):
+    """The saga took longer than it was given."""
+
+    code = "saga_timed_out"
+    internal = True
+
+
+class SagaCancelled(SagaStopped):
+    """The saga was cancelled."""
+
+    code = "saga_cancelled"
+    internal = True
+
+
+class SagaTakenOver(SagaStopped):
+    """This process was away for longer than its lease, and another one carries the saga on; nothing more was called."""
+
+    code = "saga_taken_over"
+    internal = True
+
+
+class UnknownAggregate(EngineError):
+    """There is no such aggregate: nothing is recorded of it."""
+
+    code = "not_found"
+
+
+class UnknownFold(EngineError):
+    """No fold is registered for this type of aggregate."""
+
+    code = "unknown_fold"
+    internal = True
+
+
+class UnreadableLog(EngineError):
+    """
+    An event of the log has no place in it, so the state after it cannot be told.
+
+    `sequence` is that event's.
+    """
+
+    code = "unreadable_log"
+
+    def __init__(self, detail: str, *, sequence: int) -> None:
+        super().__init__(detail, extra={"sequence": sequence})
+        self.sequence = sequence
+
+
+class InvalidMoment(EngineError):
+    """`at` is the number of an event of the log, or a time (ISO 8601) at which there was one."""
+
+    code = "invalid_moment"
