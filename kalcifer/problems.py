@@ -43,6 +43,9 @@ STATUS_FOR: Final[dict[type[KalciferError], int]] = {
     engine_errors.UnknownActivity: 404,
     engine_errors.UnknownSchedule: 404,
     engine_errors.UnknownJob: 404,
+    engine_errors.UnknownAggregate: 404,
+    engine_errors.UnreadableLog: 409,
+    engine_errors.InvalidMoment: 400,
     engine_errors.EntryRefused: 409,
     engine_errors.AmbiguousEntryNode: 400,
     engine_errors.UnknownEntryNode: 400,
@@ -52,6 +55,8 @@ STATUS_FOR: Final[dict[type[KalciferError], int]] = {
     engine_errors.InvalidSchedule: 400,
     engine_errors.InvalidSignature: 401,
     engine_errors.NothingChosen: 400,
+    engine_errors.InvalidSaga: 400,
+    engine_errors.SagaChanged: 409,
 }
 
 # SQLSTATE classes and states that say "not now": connection, resources, operator's intervention, system; then
