@@ -31,6 +31,14 @@ EngineError
 │   ├── NotCallable
 │   └── PivotConflict
 ├── SagaChanged
+├── UnknownSaga
+├── UnknownDefinition
+├── InvalidSagaInput
+├── SagaExists
+├── SagaFinished
+├── SagaRunning
+├── SagaEnding
+├── SagaNotStuck
 └── SagaStopped
     ├── SagaFailed
     ├── SagaTimedOut
@@ -198,6 +206,54 @@ class SagaChanged(EngineError):
     """The saga's steps are not those it was begun with: give it another id, or its old steps."""
 
     code = "saga_changed"
+
+
+class UnknownSaga(EngineError):
+    """There is no such saga."""
+
+    code = "not_found"
+
+
+class UnknownDefinition(EngineError):
+    """No saga is defined under this name."""
+
+    code = "unknown_definition"
+
+
+class InvalidSagaInput(EngineError):
+    """The input is not what the saga's definition asks for."""
+
+    code = "invalid_input"
+
+
+class SagaExists(EngineError):
+    """There is a saga of this id already; an id is used once."""
+
+    code = "saga_exists"
+
+
+class SagaFinished(EngineError):
+    """The saga is over."""
+
+    code = "saga_finished"
+
+
+class SagaRunning(EngineError):
+    """Somebody carries the saga on already."""
+
+    code = "saga_running"
+
+
+class SagaEnding(EngineError):
+    """The saga is being ended already."""
+
+    code = "saga_ending"
+
+
+class SagaNotStuck(EngineError):
+    """Only a saga that is stuck (FAILED) can be resumed."""
+
+    code = "saga_not_stuck"
 
 
 class SagaStopped(EngineError):

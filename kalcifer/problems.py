@@ -57,6 +57,14 @@ STATUS_FOR: Final[dict[type[KalciferError], int]] = {
     engine_errors.NothingChosen: 400,
     engine_errors.InvalidSaga: 400,
     engine_errors.SagaChanged: 409,
+    engine_errors.UnknownSaga: 404,
+    engine_errors.UnknownDefinition: 400,
+    engine_errors.InvalidSagaInput: 400,
+    engine_errors.SagaExists: 409,
+    engine_errors.SagaFinished: 409,
+    engine_errors.SagaRunning: 409,
+    engine_errors.SagaEnding: 409,
+    engine_errors.SagaNotStuck: 409,
 }
 
 # SQLSTATE classes and states that say "not now": connection, resources, operator's intervention, system; then
