@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine import checks, clock, http_caller, overdue, ports, triggers
+from engine.execution import folding
 from engine.nodes import registry
 from engine.nodes.errors import InvalidConfig, UnknownNodeType
+from engine.snapshots import folds
 from engine.vault_lookup import VaultLookup
 from flows import clock as flows_clock
 from flows import lifecycle, publishing, starting
@@ -30,6 +32,7 @@ def connect() -> None:
     if overdue.go_on not in lifecycle.on_resume:
         lifecycle.on_resume.append(overdue.go_on)
     starting.use(triggers.start)
+    folds.register(folding.FOLD)
     ports.bind(http=http_caller.configured(), secrets=VaultLookup())
 
 

@@ -1,0 +1,1 @@
+"""Snapshots: folds of aggregates, kept so that the next one need not begin at the first event."""
