@@ -20,6 +20,11 @@ EngineError
 ├── MissingCorrelationKey
 ├── InvalidCorrelationKey
 ├── InvalidEvent
+├── InvalidAggregate
+├── AggregateTaken
+├── ConcurrencyConflict
+├── UpcastFailed
+├── UnfoldedEvent
 ├── InvalidSubscription
 ├── InvalidSchedule
 ├── InvalidSignature
@@ -48,7 +53,12 @@ EngineError
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tenants.errors import KalciferError
+
+if TYPE_CHECKING:
+    from engine.event_store.events import Event
 
 
 class EngineError(KalciferError):
@@ -139,6 +149,55 @@ class InvalidEvent(EngineError):
     """The event cannot be taken as it is."""
 
     code = "invalid_event"
+
+
+class InvalidAggregate(EngineError):
+    """An aggregate is a type and an id: ("account", a UUID or a name)."""
+
+    code = "invalid_aggregate"
+
+
+class AggregateTaken(EngineError):
+    """The id belongs to another aggregate already; an id is used once, whatever the type."""
+
+    code = "aggregate_taken"
+
+
+class ConcurrencyConflict(EngineError):
+    """Somebody else has appended to the aggregate meanwhile; read it again and decide anew."""
+
+    code = "concurrency_conflict"
+
+    def __init__(self, aggregate: object, expected: int, actual: int) -> None:
+        """Keep both numbers: after which event this was to be appended, and which the last one is."""
+        self.expected = expected
+        self.actual = actual
+        super().__init__(
+            f"{aggregate} is at event {actual} and not at {expected}; read it again and decide anew.",
+            extra={"expected": expected, "actual": actual},
+        )
+
+
+class UpcastFailed(EngineError):
+    """An old event cannot be brought to its newest shape."""
+
+    code = "upcast_failed"
+    internal = True
+
+    def __init__(self, event: Event, reason: str) -> None:
+        """Name the event; it is kept as far as it came."""
+        self.event = event
+        super().__init__(
+            f"The event {event.type!r} in version {event.schema_version} ({event.aggregate_type} "
+            f"{event.aggregate_id}, event {event.sequence}) cannot be read: {reason}."
+        )
+
+
+class UnfoldedEvent(EngineError):
+    """An aggregate does not say what an event does to its state."""
+
+    code = "unfolded_event"
+    internal = True
 
 
 class InvalidSubscription(EngineError):

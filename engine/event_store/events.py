@@ -70,6 +70,8 @@ class Event:
     """
     What happened to an aggregate: `type` in the past tense, `data` JSON.
 
+    `schema_version` is the version of the shape of `data`; 0 stands for the newest that is known.
+
     The rest is known once it is recorded: `sequence` counts from 1 within the aggregate, `at` is engine time, and
     (`tx`, `position`) is its place in the order of all events.
     """
@@ -79,7 +81,7 @@ class Event:
     sequence: int = 0
     at: datetime = NEVER
     metadata: dict[str, Any] = field(default_factory=dict)
-    schema_version: int = 1
+    schema_version: int = 0
     event_id: str = ""
     tenant_id: str = ""
     aggregate_type: str = ""
