@@ -45,20 +45,25 @@ def register(kind: str, owner: Owner) -> None:
 
 
 def lock(news: Iterable[News]) -> None:
-    """Have the owners lock what is theirs, one kind after the other."""
-    for kind, theirs in _by_kind(news):
-        _owners[kind].lock(theirs)
+    """Have the owners lock what is theirs, one owner after the other, always in the same order."""
+    for owner, theirs in _by_owner(news):
+        owner.lock(theirs)
 
 
 def tell(news: Iterable[News], metadata: JSON) -> None:
     """Tell the owners what was moved."""
-    for kind, theirs in _by_kind(news):
-        _owners[kind].hear(theirs, metadata)
+    for owner, theirs in _by_owner(news):
+        owner.hear(theirs, metadata)
 
 
-def _by_kind(news: Iterable[News]) -> list[tuple[str, list[News]]]:
+# All kinds of one owner at once, so that it locks its rows in one order.
+def _by_owner(news: Iterable[News]) -> list[tuple[Owner, list[News]]]:
     found: dict[str, list[News]] = {}
     for each in news:
         if each.kind in _owners:
-            found.setdefault(each.kind, []).append(each)
-    return sorted(found.items())
+            found.setdefault(_leading(each.kind), []).append(each)
+    return [(_owners[kind], theirs) for kind, theirs in sorted(found.items())]
+
+
+def _leading(kind: str) -> str:
+    return min(other for other, owner in _owners.items() if owner is _owners[kind])

@@ -17,9 +17,11 @@ from django.db import close_old_connections, connections
 
 from engine import activities, activity_worker, clock, event_router, jobs, schedules, timers
 from engine.bells import Bell, ring, ringer
+from engine.bus.lanes import Patrol
 from engine.conf import engine_settings
 from engine.connections import SideConnection, execute
 from engine.execution import claim, loop
+from engine.sagas import loop as sagas
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ def sweep() -> None:
     """Ring for whatever is due and was not announced; hand on what dead workers held."""
     claim.bury_the_dead()
     activities.reclaim({"actor": "sweep", "task_id": ""})
+    _patrol.walk()
     for bell, is_due in _LOOKS.items():
         if is_due():
             ring(bell)
@@ -48,6 +51,7 @@ def run_without_broker(slice_s: float) -> None:
     event_router.route(slice_s=slice_s, task_id="sweeper")
     timers.wake_due(slice_s=slice_s, task_id="sweeper")
     loop.advance(slice_s=slice_s, task_id="sweeper")
+    sagas.run(slice_s=slice_s, task_id="sweeper")
     jobs.run_jobs(slice_s)
 
 
@@ -56,12 +60,14 @@ def is_runnable() -> bool:
     return execute(IS_RUNNABLE).fetchone() is not None
 
 
+_patrol = Patrol()
 _LOOKS: dict[Bell, Callable[[], bool]] = {
     Bell.ROUTE: event_router.is_waiting,
     Bell.WAKE: timers.is_due,
     Bell.ADVANCE: is_runnable,
     Bell.ACTIVITIES: activities.is_pending,
     Bell.JOBS: jobs.is_waiting,
+    Bell.SAGAS: sagas.is_waiting,
 }
 
 

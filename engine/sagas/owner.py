@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from engine import clock
+from engine import activity_handlers, activity_owners, clock
 from engine.activity_owners import News
 from engine.connections import execute
 from engine.sagas import activities, decisions, progress, rows
@@ -43,6 +43,14 @@ class SagaOwner:
         if dead := [news.activity_id for news in moved if news.kind == activities.STEP and news.status == "parked"]:
             execute(CLOSE, [dead])
         progress.written(progress.carry_on(list(moves.values()), held), metadata)
+
+
+def connect() -> None:
+    """Have sagas told of their activities, and those called; may be called twice."""
+    owner = SagaOwner()
+    for kind in (activities.STEP, activities.COMPENSATION):
+        activity_owners.register(kind, owner)
+        activity_handlers.register(kind, activities.call)
 
 
 def take_up(move: Move, news: News) -> None:
