@@ -29,6 +29,12 @@ EngineError
 ├── InvalidSchedule
 ├── InvalidSignature
 ├── NothingChosen
+├── ProjectionError
+│   ├── InvalidProjection
+│   ├── UnknownProjection
+│   ├── NotRebuildable
+│   ├── ProjectionNotStopped
+│   └── ProjectionStopped
 ├── InvalidSaga
 │   ├── DuplicateStep
 │   ├── UnknownStep
@@ -385,3 +391,40 @@ class InvalidMoment(EngineError):
     """`at` is the number of an event of the log, or a time (ISO 8601) at which there was one."""
 
     code = "invalid_moment"
+
+
+class ProjectionError(EngineError):
+    """A projection cannot do what it was asked for; no client of the REST API meets it."""
+
+    code = "projection_error"
+    internal = True
+
+
+class InvalidProjection(ProjectionError):
+    """The projection cannot be registered as it is."""
+
+    code = "invalid_projection"
+
+
+class UnknownProjection(ProjectionError):
+    """No projection of this process has this name."""
+
+    code = "unknown_projection"
+
+
+class NotRebuildable(ProjectionError):
+    """The projection does not say how its read model is emptied."""
+
+    code = "not_rebuildable"
+
+
+class ProjectionNotStopped(ProjectionError):
+    """No event has stopped the projection: there is nothing to retry or to skip."""
+
+    code = "projection_not_stopped"
+
+
+class ProjectionStopped(ProjectionError):
+    """An event cannot be projected, and the rebuild waits there."""
+
+    code = "projection_stopped"
