@@ -184,8 +184,11 @@ def _saga_resumed(state: SagaState, data: JSON, event: Event) -> None:
                 entry["state"] = PENDING
 
 
+# A process that takes it over brings its own time limit along.
 def _saga_taken_over(state: SagaState, data: JSON, event: Event) -> None:
     state.runs_in = data["to"]
+    if "deadline_at" in data:
+        state.deadline_at = datetime.fromisoformat(data["deadline_at"]) if data["deadline_at"] else None
 
 
 # --- steps ------------------------------------------------------------------------------------------------------------

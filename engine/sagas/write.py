@@ -35,11 +35,16 @@ CREATE = """
            deadline_at, created_at, started_at, completed_at, sequence, runnable, deaths, lease_holder, lease_until,
            log_tx)
     SELECT n.id, n.tenant_id, n.name, n.definition, n.runs_in, n.status, n.input, n.plan, n.steps, n.ending, n.error,
-           n.deadline_at, n.created_at, n.started_at, n.completed_at, n.sequence, n.runnable, 0, NULL, NULL, n.log_tx
+           n.deadline_at, n.created_at, n.started_at, n.completed_at, n.sequence, n.runnable, 0,
+           CASE WHEN NOT n.released THEN n.holder END,
+           CASE WHEN NOT n.released AND n.holder IS NOT NULL
+                THEN clock_timestamp() + n.lease_s * interval '1 second' END,
+           n.log_tx
       FROM jsonb_to_recordset(%s::jsonb) AS n(
            id uuid, tenant_id uuid, name text, definition text, runs_in text, status text, input jsonb, plan jsonb,
            steps jsonb, ending jsonb, error jsonb, deadline_at timestamptz, created_at timestamptz,
-           started_at timestamptz, completed_at timestamptz, sequence bigint, runnable boolean, log_tx bigint)
+           started_at timestamptz, completed_at timestamptz, sequence bigint, runnable boolean, log_tx bigint,
+           holder uuid, lease_s float, released boolean)
     ON CONFLICT (tenant_id, name) DO NOTHING
  RETURNING id
 """
@@ -97,7 +102,7 @@ class Move:
     Collects what happens to one saga; nothing of it exists before the statements have run.
 
     `was` and `previous` are the status and sequence it was read with: the guard of its UPDATE, together with `holder`,
-    the process that must hold its lease. `runnable` has the loop look at it; `cause` is what the metadata of its events
+    the process that must hold its lease; a new saga is held by it from its birth, for `lease_s`. `runnable` has the loop look at it; `cause` is what the metadata of its events
     says beside the batch's.
     """
 
@@ -107,6 +112,7 @@ class Move:
     previous: int
     log_tx: int = 0
     holder: str | None = None
+    lease_s: float = 0.0
     runnable: bool = False
     cause: JSON = field(default_factory=dict)
     events: list[tuple[Event, bytes]] = field(default_factory=list)
@@ -212,6 +218,7 @@ def _birth(move: Move) -> JSON:
         "input": state.input,
         "plan": state.plan,
         "created_at": state.created_at,
+        "lease_s": move.lease_s,
     }
 
 
