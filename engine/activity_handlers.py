@@ -60,13 +60,14 @@ def _run_node(lease: Lease, instance: Sequence[Any]) -> Outcome:
         node = registry.get(lease.target)
     except UnknownNodeType as problem:
         return Failed(str(problem), code="unknown_type", retryable=False)
-    step = _step(lease, compiled, participant_id, flow_id, orjson.loads(context), entered_at)
+    step = step_of(lease, compiled, participant_id, flow_id, orjson.loads(context), entered_at)
     return node.execute(compiled.nodes[lease.node_id].config, step)
 
 
-def _step(
+def step_of(
     lease: Lease, compiled: program.Program, participant_id: str, flow_id: str, context: JSON, entered_at: datetime
 ) -> StepContext:
+    """Give what a node may know while it is done as an activity."""
     return StepContext(
         now=clock.now(),
         tenant_id=lease.tenant_id,

@@ -32,12 +32,17 @@ BEGIN_WITHIN_S = 1.0
 
 
 class ActivityWorker:
-    """One process's hands. `run` returns when nothing is due and nothing runs; a second caller returns at once."""
+    """
+    One process's hands. `run` returns when nothing is due and nothing runs; a second caller returns at once.
 
-    def __init__(self) -> None:
+    `take` leases something else than whatever is due: so many at most.
+    """
+
+    def __init__(self, *, take: Callable[[int], list[Lease]] | None = None, threads: int | None = None) -> None:
+        self._take = take
         self._alone = threading.Lock()
         self._rung: Future[None] = Future()
-        self._threads = engine_settings().activity_threads
+        self._threads = threads or engine_settings().activity_threads
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="activity")
         self._running: dict[Future[Outcome], tuple[Lease, float]] = {}
         self._unrecorded: list[Ended] = []
@@ -72,6 +77,10 @@ class ActivityWorker:
         """Begin nothing new; what is running ends, or its lease does."""
         self._stopping = True
         self._ring()
+
+    def close(self) -> None:
+        """Let the threads go; for hands that are used once."""
+        self._pool.shutdown(wait=False)
 
     def _ring(self) -> None:
         with suppress(InvalidStateError):
@@ -118,6 +127,8 @@ class ActivityWorker:
 
     # What has killed a process before runs with nothing beside it, so new work waits until the hands are free.
     def _lease(self) -> list[Lease]:
+        if self._take is not None:
+            return self._take(MOST_AT_ONCE)
         if time.monotonic() >= self._suspects_at:
             if not self._running:
                 suspect = activities.take_suspect(worker_name())

@@ -10,7 +10,7 @@ from engine import clock, ports
 from engine.expressions import InvalidPath, compile_path
 from engine.graph_settings import Settings, parse_settings
 from engine.nodes import registry
-from engine.nodes.base import Category, Node, Reference
+from engine.nodes.base import Category, Need, Node, Reference, RunsAs
 from engine.nodes.errors import InvalidConfig, UnknownNodeType
 from engine.nodes.reading import paths_in
 from flows.graph.model import Graph, GraphNode
@@ -27,11 +27,12 @@ class CheckedNode:
     raw: GraphNode
     node: Node
     config: Any
+    part: str = "config"
 
     @property
     def at(self) -> str:
         """Where its config stands."""
-        return f"graph.nodes.{self.raw.index}.config"
+        return f"graph.nodes.{self.raw.index}.{self.part}"
 
 
 @dataclass(slots=True)
@@ -40,6 +41,7 @@ class Checked:
 
     graph: Graph
     nodes: dict[str, CheckedNode] = field(default_factory=dict)
+    undoing: dict[str, CheckedNode] = field(default_factory=dict)
     settings: Settings | None = None
     problems: list[Problem] = field(default_factory=list)
 
@@ -59,7 +61,7 @@ def graph_nodes_are_valid(graph: Graph, tenant: Tenant) -> Iterator[Problem]:
     _read_nodes(checked)
     _read_settings(checked)
     yield from checked.problems
-    yield from _compensations(graph)
+    yield from _compensations(checked)
     yield from _branches(checked)
     yield from _names(checked)
     yield from _paths(checked)
@@ -88,13 +90,16 @@ def _read_settings(checked: Checked) -> None:
             checked.problems.append(Problem("invalid_settings", _sentence(problem.path, problem.message), attr))
 
 
-def _compensations(graph: Graph) -> Iterator[Problem]:
-    for raw in graph.nodes.values():
+def _compensations(checked: Checked) -> Iterator[Problem]:
+    for raw in checked.graph.nodes.values():
         if raw.compensation is None:
             continue
         at = f"graph.nodes.{raw.index}.compensation"
         try:
-            registry.parse_config(raw.compensation.type, raw.compensation.config)
+            config = registry.parse_config(raw.compensation.type, raw.compensation.config)
+            checked.undoing[raw.id] = CheckedNode(
+                raw, registry.get(raw.compensation.type), config, "compensation.config"
+            )
         except UnknownNodeType:
             detail = f"There is no node type `{raw.compensation.type}`."
             yield Problem("invalid_compensation", detail, f"{at}.type", raw.id)
@@ -103,9 +108,17 @@ def _compensations(graph: Graph) -> Iterator[Problem]:
             for problem in error.problems:
                 detail = _sentence(problem.path, problem.message)
                 yield Problem("invalid_compensation", detail, _join(f"{at}.config", problem.path), raw.id)
-        if registry.get(raw.compensation.type).category is not Category.ACTION:
-            detail = f"Only an action can undo something; `{raw.compensation.type}` is none."
+        if detail := _unfit(registry.get(raw.compensation.type)):
             yield Problem("invalid_compensation", detail, f"{at}.type", raw.id)
+
+
+# A roll-back knows the participant's profile, and nothing else of what the loop fetches for the nodes of a run.
+def _unfit(node: Node) -> str:
+    if node.category is not Category.ACTION:
+        return f"Only an action can undo something; `{node.type}` is none."
+    if node.runs_as is RunsAs.INLINE and set(node.needs) - {Need.PROFILE}:
+        return f"`{node.type}` needs what only a run under way has."
+    return ""
 
 
 def _branches(checked: Checked) -> Iterator[Problem]:
@@ -142,10 +155,10 @@ def _names(checked: Checked) -> Iterator[Problem]:
 def _paths(checked: Checked) -> Iterator[Problem]:
     known = set(checked.graph.nodes)
     known.update(filter(None, (getattr(node.config, "save_as", None) for node in checked.nodes.values())))
-    for node_id, checked_node in checked.nodes.items():
+    for checked_node in (*checked.nodes.values(), *checked.undoing.values()):
         for place, path in checked_node.node.paths_of(checked_node.config):
-            if detail := _trouble(path, known):
-                yield Problem("unknown_path", detail, f"{checked_node.at}.{place}", node_id)
+            if detail := _trouble(path, known, undoes=checked_node.part != "config"):
+                yield Problem("unknown_path", detail, f"{checked_node.at}.{place}", checked_node.raw.id)
     if checked.settings is None:
         return
     for place, path in paths_in(checked.settings):
@@ -157,11 +170,13 @@ def _paths(checked: Checked) -> Iterator[Problem]:
         yield Problem("invalid_settings", detail, "graph.settings.on_duplicate_entry.if_at_node")
 
 
-def _trouble(text: str, known: set[str]) -> str:
+def _trouble(text: str, known: set[str], *, undoes: bool = False) -> str:
     try:
         path = compile_path(text)
     except InvalidPath as error:
         return str(error)
+    if path.root == "result" and not undoes:
+        return f"`{text}` is known in a compensation only; read nodes.<id> instead."
     if path.root == "nodes" and not any(".".join(path.parts[:end]) in known for end in range(1, len(path.parts) + 1)):
         return f"`{text}` reads the result of a node that is not in the graph."
     return ""
@@ -169,9 +184,9 @@ def _trouble(text: str, known: set[str]) -> str:
 
 def _references(checked: Checked, tenant_id: str) -> Iterator[Problem]:
     wanted: dict[str, list[tuple[Reference, str, str | None]]] = defaultdict(list)
-    for node_id, checked_node in checked.nodes.items():
+    for checked_node in (*checked.nodes.values(), *checked.undoing.values()):
         for reference in checked_node.node.references_of(checked_node.config):
-            wanted[reference.kind].append((reference, checked_node.at, node_id))
+            wanted[reference.kind].append((reference, checked_node.at, checked_node.raw.id))
     criteria = checked.settings.exit_criteria if checked.settings else None
     if criteria and criteria.on_segment_exit:
         reference = Reference("segment", criteria.on_segment_exit, "exit_criteria.on_segment_exit")

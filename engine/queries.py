@@ -202,6 +202,38 @@ def _replaced(data: JSON) -> Entry:
     return Entry("waiting", "Entered again: the wait began anew", f"At node “{data['node']}”.")
 
 
+def _rollback_begun(data: JSON) -> Entry:
+    nodes = ", ".join(f"“{each['node']}”" for each in data["plan"])
+    why = {"failure": "because the run failed", "operator": "as an operator asked"}.get(data["cause"]["by"], "")
+    words = f" ({data['cause']['reason']})" if data["cause"].get("reason") else ""
+    detail = f"To be undone, one after another: {nodes}." if nodes else "Nothing of it has to be undone."
+    return Entry("compensation", f"The roll-back begins {why}{words}", detail)
+
+
+def _undoing(data: JSON) -> Entry:
+    return Entry("compensation", f"Undoing “{data['node']}”")
+
+
+def _undone(data: JSON) -> Entry:
+    return Entry(
+        "compensation", f"Undid “{data['node']}”", f"Attempt {data['attempt']}." if data["attempt"] > 1 else ""
+    )
+
+
+def _not_undone(data: JSON) -> Entry:
+    what = "waits for an operator" if data["parked"] else "is tried again"
+    return Entry("failure", f"Undoing “{data['node']}” failed and {what}", _error(data["error"]))
+
+
+def _rolled_back(data: JSON) -> Entry:
+    return Entry("compensated", "Rolled back")
+
+
+def _rollback_stuck(data: JSON) -> Entry:
+    nodes = ", ".join(f"“{each}”" for each in data["left"])
+    return Entry("failure", "The roll-back is stuck", f"{_error(data['error'])} Still to be undone: {nodes}.")
+
+
 def _anything(data: JSON) -> Entry:
     return Entry("other", "Something else was recorded")
 
@@ -226,6 +258,12 @@ _TELLERS: dict[str, Callable[[JSON], Entry]] = {
     "resumed": _resumed,
     "migrated": _migrated,
     "entry_replaced": _replaced,
+    "compensation_started": _rollback_begun,
+    "compensation_scheduled": _undoing,
+    "compensation_succeeded": _undone,
+    "compensation_attempt_failed": _not_undone,
+    "compensation_completed": _rolled_back,
+    "compensation_failed": _rollback_stuck,
 }
 
 

@@ -9,8 +9,10 @@ from celery.signals import worker_shutting_down
 
 from engine import activity_worker, event_router, jobs, retention, schedules, sweeper, timers
 from engine.bells import Bell, ringer
+from engine.compensation import links
 from engine.conf import engine_settings
 from engine.execution import loop
+from engine.sagas import loop as sagas
 
 
 @worker_shutting_down.connect
@@ -47,6 +49,21 @@ def run_activities(self: Any) -> None:
     """Do side effects until none is due."""
     ringer.answer(Bell.ACTIVITIES)
     activity_worker.run(task_id=self.request.id or "")
+
+
+@shared_task(name="engine.compensate_next", bind=True)
+def compensate_next(self: Any, saga_ids: list[str], instance_ids: list[str]) -> None:
+    """Undo what is next in these roll-backs: one link of a chain whose truth is in the tables."""
+    links.do_next(saga_ids=saga_ids, instance_ids=instance_ids, task_id=self.request.id or "")
+    if not self.request.chain:
+        links.hand_over(saga_ids=saga_ids, instance_ids=instance_ids)
+
+
+@shared_task(name="engine.run_sagas", bind=True)
+def run_sagas(self: Any) -> None:
+    """Look at the sagas that wait for a look."""
+    ringer.answer(Bell.SAGAS)
+    sagas.run(task_id=self.request.id or "")
 
 
 @shared_task(name="engine.run_jobs", bind=True)

@@ -80,6 +80,9 @@ def _causes(instance: FlowInstance) -> Iterator[Cause]:
     elif instance.status == Status.PAUSED:
         yield _paused(instance)
         yield from _Tokens(instance).causes()
+    elif instance.status == Status.COMPENSATING:
+        yield from _of_the_flow(instance)
+        yield _rolling_back(instance)
     else:
         yield _ended(instance)
 
@@ -130,7 +133,44 @@ def _ended(instance: FlowInstance) -> Cause:
         place = f" at node “{error['node_id']}”" if error.get("node_id") else ""
         detail = f"It failed{place} ({error.get('code')}): {error.get('detail')}"
         return Cause("failed", detail, error.get("node_id"), instance.updated_at, wakes_on="an operator retries it")
+    if instance.status == Status.COMPENSATION_FAILED:
+        return _rollback_stuck(instance)
+    if instance.status == Status.COMPENSATED:
+        undone = spoken(len((instance.compensation or {"plan": []})["plan"]), "node")
+        detail = f"It was rolled back at {moment(instance.updated_at)}: {undone} undone."
+        return Cause("compensated", detail, since=instance.updated_at)
     return Cause(str(instance.status), f"It is {instance.get_status_display().lower()}.", since=instance.updated_at)
+
+
+def _rolling_back(instance: FlowInstance) -> Cause:
+    plan = (instance.compensation or {"plan": []})["plan"]
+    entry = next((each for each in plan if each["state"] == "running"), None)
+    activity = Activity.objects.filter(pk=entry["activity"]).first() if entry else None
+    if entry is None or activity is None:
+        return _stranded_cause(instance, None)
+    done = sum(each["state"] == "done" for each in plan)
+    node, now = entry["node"], clock.now()
+    so_far = f"It is being rolled back for {ago(instance.updated_at, now)}, {done} of {len(plan)} undone:"
+    if activity.status == ActivityStatus.RUNNING:
+        detail = f"{so_far} a worker undoes “{node}” right now ({activity.worker})."
+        return Cause("compensating", detail, node, instance.updated_at, None, "its outcome", activity.worker or None)
+    if activity.held:
+        detail = f"{so_far} undoing “{node}” is kept back by a pause."
+        return Cause("compensation_held", detail, node, instance.updated_at, None, "the pause ends")
+    after = f" after {spoken(activity.attempts, 'attempt')}" if activity.attempts else ""
+    detail = f"{so_far} “{node}” is undone next{after}, at {moment(activity.due_at)}."
+    return Cause("compensating", detail, node, instance.updated_at, activity.due_at, "an activity worker")
+
+
+def _rollback_stuck(instance: FlowInstance) -> Cause:
+    left = [each for each in (instance.compensation or {"plan": []})["plan"] if each["state"] != "done"]
+    stuck = next((each for each in left if each["error"]), None)
+    error = stuck["error"] if stuck else {}
+    names = ", ".join(f"“{each['node']}”" for each in left)
+    detail = f"Its roll-back is stuck: {error.get('detail', 'no reason was recorded')} Still to be undone: {names}."
+    node = stuck["node"] if stuck else None
+    wakes_on = "an operator rolls it back again, or retries or completes the parked side effect"
+    return Cause("compensation_failed", detail, node, instance.updated_at, wakes_on=wakes_on)
 
 
 def _stranded_cause(instance: FlowInstance, node_id: str | None) -> Cause:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine import checks, clock, http_caller, overdue, ports, triggers
+from engine.bus import connecting as bus
+from engine.compensation import connecting
 from engine.execution import folding
 from engine.nodes import registry
 from engine.nodes.errors import InvalidConfig, UnknownNodeType
+from engine.sagas import owner as sagas
 from engine.snapshots import folds
 from engine.vault_lookup import VaultLookup
 from flows import clock as flows_clock
@@ -32,7 +35,10 @@ def connect() -> None:
     if overdue.go_on not in lifecycle.on_resume:
         lifecycle.on_resume.append(overdue.go_on)
     starting.use(triggers.start)
+    sagas.connect()
     folds.register(folding.FOLD)
+    connecting.connect()
+    bus.connect()
     ports.bind(http=http_caller.configured(), secrets=VaultLookup())
 
 

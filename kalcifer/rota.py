@@ -5,10 +5,12 @@ QUEUES = ("flow_triggers", "delayed_resume", "activities", "projections", "maint
 ROUTES = {
     "engine.advance": "flow_triggers",
     "engine.route": "flow_triggers",
+    "engine.run_sagas": "flow_triggers",
     "engine.sweep": "flow_triggers",
     "engine.wake_due": "delayed_resume",
     "engine.run_schedules": "delayed_resume",
     "engine.run_activities": "activities",
+    "engine.compensate_next": "activities",
     "engine.prune": "maintenance",
 }
 

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from engine import operations, queries, why
 from engine.admin.pages import Many, act_on_many, reason_of
+from engine.compensation import verbs
 from engine.models import StoredEvent
 from flows.admin.instances import add_action, add_button, add_section
 from flows.admin.pages import Button
@@ -104,6 +105,8 @@ add_button(_button(operations.pause, "Pause", "It stands still until it is resum
 add_button(_button(operations.resume, "Resume", "It goes on; what became due meanwhile runs now.", Status.PAUSED))
 add_button(_button(operations.retry, "Retry", "It runs again from the node that failed.", Status.FAILED))
 add_button(_button(operations.cancel, "Cancel", "It has ended here.", *MOVING, Status.PAUSED))
+ROLLS_BACK = (Status.FAILED, Status.EXITED, Status.COMPENSATION_FAILED)
+add_button(_button(verbs.compensate, "Roll back", "What it did is being undone.", *ROLLS_BACK))
 for _verb, _name in (
     (operations.cancel_many, "cancel"),
     (operations.pause_many, "pause"),

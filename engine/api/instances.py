@@ -11,11 +11,10 @@ from rest_framework.response import Response
 from engine import operations, queries
 from engine import why as reasons
 from engine.api.events import correlation_of
+from engine.compensation import verbs
 from flows import queries as flow_queries
 from flows.api.shapes import InstanceShape
-from flows.errors import IllegalTransition
 from flows.models import FlowInstance
-from flows.models.instance import InstanceStatus
 from tenants.api.base import TenantRequest, TenantView
 
 
@@ -148,12 +147,7 @@ class RetryView(_VerbView):
     verb = staticmethod(operations.retry)
 
 
-class CompensateView(TenantView):
-    """Undo what a run did."""
+class CompensateView(_VerbView):
+    """Undo what a failed or exited run did, or go on where its roll-back got stuck."""
 
-    @extend_schema(request=ReasonInput, responses=InstanceShape)
-    def post(self, request: TenantRequest, instance_id: str) -> Response:
-        """Refused: no node of this release can be rolled back."""
-        instance = self.get_row(FlowInstance, instance_id)
-        self.parse(ReasonInput)
-        raise IllegalTransition(of="instance", current=instance.status, target=InstanceStatus.COMPENSATING)
+    verb = staticmethod(verbs.compensate)

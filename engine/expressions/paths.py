@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from engine.expressions.scope import Scope
 
-ROOTS: Final = ("entry", "event", "participant", "nodes", "run", "now")
+ROOTS: Final = ("entry", "event", "participant", "nodes", "run", "now", "result")
 MAX_LENGTH: Final = 500
 
 
@@ -71,8 +71,8 @@ def _reader(root: str, parts: tuple[str, ...]) -> Callable[[Scope], Any]:
     match root:
         case "entry":
             return lambda scope: _descend(scope.entry, parts)
-        case "event":
-            return lambda scope: MISSING if scope.event is None else _descend(scope.event, parts)
+        case "event" | "result":
+            return lambda scope: MISSING if (known := getattr(scope, root)) is None else _descend(known, parts)
         case "run":
             return lambda scope: _descend(scope.run, parts)
         case "now":

@@ -15,7 +15,7 @@ class Scope:
 
     `event` is the event's data. `accumulated` holds results and `outcomes` the branch taken, both by node id;
     `node_events` and `deliveries` add, by node id, what the result itself does not carry. `aliases` maps each `save_as`
-    name to its node id.
+    name to its node id. `result` is known in a compensation alone: what its node had answered.
     """
 
     entry: JSON = field(default_factory=dict)
@@ -28,3 +28,4 @@ class Scope:
     node_events: Mapping[str, JSON] = field(default_factory=dict)
     deliveries: Mapping[str, JSON] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
+    result: JSON | None = None

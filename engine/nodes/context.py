@@ -15,7 +15,8 @@ class StepContext:
     """
     One node run: the instance's data, the moment, and what was fetched for it.
 
-    Nodes only read it; the loop moves one along through the nodes of an instance.
+    Nodes only read it; the loop moves one along through the nodes of an instance. `result` is, in a compensation, what
+    its node had answered.
 
     `context["entry"]` and the like work too, for nodes that only want JSON.
     """
@@ -40,6 +41,7 @@ class StepContext:
     tenant_id: str = ""
     deliveries: Mapping[str, JSON] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
+    result: JSON | None = None
 
     def scope(self, event: JSON | None = None) -> Scope:
         """Give what the paths of rules and references can see from here."""
@@ -53,6 +55,7 @@ class StepContext:
             now=self.now,
             deliveries=self.deliveries,
             aliases=self.aliases,
+            result=self.result,
         )
 
     def since(self, lookback: str | timedelta) -> datetime | None:
