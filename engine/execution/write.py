@@ -8,17 +8,15 @@ transitions. All in the caller's transaction.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
-import psycopg
 import uuid_utils
-from django.db import connection
 
-from engine.connections import execute, one, raw
+from engine import connections
+from engine.connections import escaped, execute, one
 from engine.event_store.events import INSTANCE
 from engine.execution.burst import Burst
 from flows.models import FlowInstance
@@ -90,6 +88,9 @@ CANCEL_ACTIVITIES = """
 # Also the running ones: an attempt that fails is not repeated until its run goes on.
 HOLD_ACTIVITIES = "UPDATE activities SET held = true WHERE instance_id = ANY(%s) AND status IN ('pending', 'running')"
 
+copy = connections.copy
+line = connections.line
+
 CURRENT_TX = "SELECT pg_current_xact_id()::text::bigint"
 
 
@@ -126,32 +127,6 @@ def current_tx() -> int:
     return int(one(CURRENT_TX))
 
 
-def copy(statement: str, lines: Iterable[str]) -> None:
-    """COPY lines of PostgreSQL's text format into a table; no statement at all where there are none."""
-    text = "".join(lines)
-    if text:
-        with connection.wrap_database_errors, psycopg.Cursor(raw()).copy(statement) as sink:
-            sink.write(text)
-
-
-def line(*values: object) -> str:
-    """Write one row in COPY's text format: four times as quick as psycopg, which asks every value for its type."""
-    return "\t".join([_field(value) for value in values]) + "\n"
-
-
-# JSON text has no raw control characters, so only its backslashes need care; anything else that is text may hold them.
-def _field(value: object) -> str:
-    if value is None:
-        return "\\N"
-    if isinstance(value, str):
-        return value.translate(_ESCAPES) if _SPECIAL(value) else value
-    return str(value)
-
-
-_SPECIAL = re.compile(r"[\\\t\n\r]").search
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
 def new_id() -> str:
     """Make an id as text: the write path has no use for UUID objects."""
     return str(uuid_utils.uuid7())
@@ -168,7 +143,7 @@ def _event_rows(bursts: Iterable[Burst], tx: int, metadata: JSON) -> Iterator[st
         burst.log_tx = position = max(tx, burst.log_tx)
         before, after = f"{state.tenant_id}\t{INSTANCE}\t{state.id}", f"{meta}\t{at}\t{position}\n"
         for event, data in burst.events:
-            yield f"{new_id()}\t{before}\t{event.sequence}\t{event.type}\t{_field(data.decode())}\t{after}"
+            yield f"{new_id()}\t{before}\t{event.sequence}\t{event.type}\t{escaped(data.decode())}\t{after}"
 
 
 def _step_rows(bursts: Iterable[Burst]) -> Iterator[str]:
@@ -180,7 +155,7 @@ def _step_rows(bursts: Iterable[Burst]) -> Iterator[str]:
                 ended = "\\N" if row.completed_at is None else now
                 yield (
                     f"{new_id()}\t{owner}\t{row.n}\t{row.node_id}\t{row.node_type}\t{state.version}\t{row.attempt}\t{row.status}\t"
-                    f"{_field(row.branch)}\t{_json(row.input)}\t{_json(row.output)}\t{_json(row.error)}\t{now}\t{ended}\n"
+                    f"{escaped(row.branch)}\t{_json(row.input)}\t{_json(row.output)}\t{_json(row.error)}\t{now}\t{ended}\n"
                 )
 
 
@@ -296,7 +271,7 @@ def as_json(value: Any) -> str | None:
 def _json(value: JSON | None) -> str:
     if value is None:
         return "\\N"
-    return _field(orjson.dumps(value).decode()) if value else "{}"
+    return escaped(orjson.dumps(value).decode()) if value else "{}"
 
 
 # Activities run by the wall, whatever the engine's clock says.
