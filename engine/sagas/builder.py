@@ -13,7 +13,11 @@ from engine.sagas import callables, values
 JSON = dict[str, Any]
 
 MAX_SAGA_ID: Final = 255
-MAX_STEP_NAME: Final = 128
+MAX_STEP_NAME: Final = 64
+
+
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +187,3 @@ def _names(given: Any, at: str) -> tuple[str, ...]:
 
 def _is_names(value: Any) -> bool:
     return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
-
-
-def _is_seconds(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
