@@ -1,0 +1,115 @@
+"""
+Lanes: one aggregate's events reach one handler one after the other.
+
+Rows of a lane are born held; whoever has committed them, or has recorded the end of the lane's head, frees the next. A
+lane is locked for that moment only, in a short transaction, never while it is written to: a caller's long transaction
+holds up nobody. If a process dies between its commit and the freeing, the sweep frees the lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from django.db import transaction
+
+from engine import bells
+from engine.activity_owners import News
+from engine.bells import Bell
+from engine.connections import execute
+
+JSON = dict[str, Any]
+
+# So many locks are taken at once; the lock table has an end.
+MOST_AT_ONCE: Final = 500
+LANES_PER_SWEEP: Final = 1000
+ENDED: Final = frozenset(("completed", "parked", "failed", "cancelled"))
+
+# Locks lanes in one order for all.
+LOCK = """
+    SELECT pg_advisory_xact_lock(key)
+      FROM (SELECT DISTINCT hashtextextended('lane:' || lane, 0) AS key FROM unnest(%s::text[]) AS given(lane)
+             ORDER BY 1) AS keys
+"""
+
+# Frees the first unfinished activity of each lane; it looks after the lane is locked, with a snapshot of its own.
+FREE = """
+    WITH heads AS MATERIALIZED (
+        SELECT head.id FROM unnest(%s::text[]) AS given(lane) CROSS JOIN LATERAL (
+            SELECT a.id, a.held FROM activities a
+             WHERE a.lane = given.lane AND a.lane <> '' AND a.status IN ('pending', 'running')
+             ORDER BY a.id LIMIT 1
+        ) AS head
+         WHERE head.held
+    )
+    UPDATE activities a SET held = false FROM heads WHERE a.id = heads.id AND a.held AND a.status = 'pending'
+ RETURNING a.id
+"""
+
+# Hops from lane to lane on the index, and tells whether the first unfinished activity of each is held.
+LOOK = """
+    WITH RECURSIVE lanes AS (
+        (SELECT lane FROM activities
+          WHERE lane > %(after)s AND lane <> '' AND status IN ('pending', 'running') ORDER BY lane LIMIT 1)
+        UNION ALL
+        SELECT (SELECT a.lane FROM activities a
+                 WHERE a.lane > lanes.lane AND a.lane <> '' AND a.status IN ('pending', 'running')
+                 ORDER BY a.lane LIMIT 1)
+          FROM lanes WHERE lanes.lane IS NOT NULL
+    )
+    SELECT found.lane, head.held
+      FROM (SELECT lane FROM lanes WHERE lane IS NOT NULL LIMIT %(limit)s) AS found CROSS JOIN LATERAL (
+        SELECT a.held FROM activities a
+         WHERE a.lane = found.lane AND a.lane <> '' AND a.status IN ('pending', 'running') ORDER BY a.id LIMIT 1
+      ) AS head
+"""
+
+
+class Owner:
+    """Told of deliveries, frees the next of a lane when its head has ended; one that is parked is out of the way."""
+
+    def lock(self, concerned: Sequence[News]) -> None:
+        """Lock the lanes of those that may end."""
+        ended = _lanes_of(concerned)
+        if ended:
+            execute(LOCK, [ended])
+
+    def hear(self, moved: Sequence[News], metadata: JSON) -> None:
+        """Free what stood behind them."""
+        ended = _lanes_of(moved)
+        if ended and execute(FREE, [ended]).rowcount:
+            bells.ring_on_commit(Bell.ACTIVITIES)
+
+
+def free(lanes: Iterable[str]) -> int:
+    """Free the first of each lane, in short transactions; give how many were held."""
+    freed = 0
+    for some in _portions(sorted(set(lanes))):
+        with transaction.atomic():
+            execute(LOCK, [some])
+            freed += execute(FREE, [some]).rowcount
+    return freed
+
+
+class Patrol:
+    """Looks through the lanes, some at a time, for heads that nobody has freed."""
+
+    def __init__(self) -> None:
+        self._after = ""
+
+    def walk(self, limit: int = LANES_PER_SWEEP) -> int:
+        """Look at the next lanes and free what is stranded; give how many were."""
+        seen = execute(LOOK, {"after": self._after, "limit": limit}).fetchall()
+        self._after = max(lane for lane, _ in seen) if len(seen) == limit else ""
+        stranded = [lane for lane, held in seen if held]
+        return free(stranded) if stranded else 0
+
+
+# What is going to be tried again is still its lane's head.
+def _lanes_of(news: Sequence[News]) -> list[str]:
+    return sorted({each.lane for each in news if each.lane and each.status in ENDED})
+
+
+def _portions(lanes: Sequence[str]) -> Iterator[list[str]]:
+    for start in range(0, len(lanes), MOST_AT_ONCE):
+        yield list(lanes[start : start + MOST_AT_ONCE])
