@@ -46,6 +46,7 @@ class Bell(Enum):
     WAKE = ("engine.wake_due", "delayed_resume")
     ACTIVITIES = ("engine.run_activities", "activities")
     JOBS = ("engine.run_jobs", "maintenance")
+    PROJECT = ("engine.project", "projections")
     SAGAS = ("engine.run_sagas", "flow_triggers")
 
     @property

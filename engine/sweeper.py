@@ -21,6 +21,7 @@ from engine.bus.lanes import Patrol
 from engine.conf import engine_settings
 from engine.connections import SideConnection, execute
 from engine.execution import claim, loop
+from engine.projections import rounds
 from engine.sagas import loop as sagas
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ def run_without_broker(slice_s: float) -> None:
     loop.advance(slice_s=slice_s, task_id="sweeper")
     sagas.run(slice_s=slice_s, task_id="sweeper")
     jobs.run_jobs(slice_s)
+    rounds.run(slice_s=slice_s)
 
 
 def is_runnable() -> bool:
@@ -67,6 +69,7 @@ _LOOKS: dict[Bell, Callable[[], bool]] = {
     Bell.ADVANCE: is_runnable,
     Bell.ACTIVITIES: activities.is_pending,
     Bell.JOBS: jobs.is_waiting,
+    Bell.PROJECT: rounds.is_behind,
     Bell.SAGAS: sagas.is_waiting,
 }
 

@@ -12,6 +12,7 @@ from engine.bells import Bell, ringer
 from engine.compensation import links
 from engine.conf import engine_settings
 from engine.execution import loop
+from engine.projections import rounds
 from engine.sagas import loop as sagas
 
 
@@ -64,6 +65,14 @@ def run_sagas(self: Any) -> None:
     """Look at the sagas that wait for a look."""
     ringer.answer(Bell.SAGAS)
     sagas.run(task_id=self.request.id or "")
+
+
+@shared_task(name="engine.project", bind=True)
+def project(self: Any) -> None:
+    """Bring the read models up to the log, for one slice."""
+    ringer.answer(Bell.PROJECT)
+    if rounds.run(slice_s=engine_settings().slice_s) and rounds.is_behind():
+        ringer.ring(Bell.PROJECT)
 
 
 @shared_task(name="engine.run_jobs", bind=True)

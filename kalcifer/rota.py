@@ -11,6 +11,7 @@ ROUTES = {
     "engine.run_schedules": "delayed_resume",
     "engine.run_activities": "activities",
     "engine.compensate_next": "activities",
+    "engine.project": "projections",
     "engine.prune": "maintenance",
 }
 
