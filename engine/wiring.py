@@ -10,6 +10,7 @@ from engine.compensation import connecting
 from engine.execution import folding
 from engine.nodes import registry
 from engine.nodes.errors import InvalidConfig, UnknownNodeType
+from engine.sagas import folding as saga_folding
 from engine.sagas import owner as sagas
 from engine.snapshots import folds
 from engine.vault_lookup import VaultLookup
@@ -37,6 +38,7 @@ def connect() -> None:
     starting.use(triggers.start)
     sagas.connect()
     folds.register(folding.FOLD)
+    folds.register(saga_folding.FOLD)
     connecting.connect()
     bus.connect()
     ports.bind(http=http_caller.configured(), secrets=VaultLookup())

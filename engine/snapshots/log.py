@@ -12,9 +12,13 @@ from engine.event_store.events import Event
 
 PAGE = 2_000
 
-READ = """
-    SELECT type, data, sequence, recorded_at, metadata, schema_version, event_id, tenant_id, aggregate_type,
-           aggregate_id, position, tx
+COLUMNS = """type, data, sequence, recorded_at, metadata, schema_version, event_id, tenant_id, aggregate_type,
+           aggregate_id, position, tx"""
+# Places in a row of COLUMNS.
+SEQUENCE, AGGREGATE_TYPE, AGGREGATE_ID = 2, 8, 9
+
+READ = f"""
+    SELECT {COLUMNS}
       FROM stored_events
      WHERE aggregate_id = %(id)s AND sequence >= %(first)s AND sequence <= %(last)s
        AND aggregate_type = %(type)s AND tenant_id = %(tenant)s
@@ -36,10 +40,10 @@ def read(
             yield as_event(row)
         if len(found) < PAGE:
             return
-        first = found[-1][2] + 1
+        first = found[-1][SEQUENCE] + 1
 
 
 def as_event(row: Any) -> Event:
-    """Make the event of a row of READ."""
+    """Make the event of a row of COLUMNS."""
     kind, data, sequence, at, metadata, *rest = row
     return Event(kind, orjson.loads(data), sequence, at, orjson.loads(metadata), *rest)

@@ -96,14 +96,14 @@ def test_a_row_that_was_changed_is_found(passage: Callable[..., Passage], column
     ada = passage(waiting()).start()
     tampered(f"UPDATE flow_instances SET {column} = {value} WHERE id = %s", ada.id)
 
-    assert [(each.instance_id, each.what) for each in differences()] == [(str(ada.id), column)]
+    assert [(each.aggregate_id, each.field) for each in differences()] == [(str(ada.id), column)]
 
 
 def test_a_gap_is_found(passage: Callable[..., Passage]) -> None:
     ada = passage(waiting()).start()
     tampered("DELETE FROM stored_events WHERE aggregate_id = %s AND sequence = 2", ada.id)
 
-    assert [each.what for each in differences()] == ["gap"]
+    assert [each.field for each in differences()] == ["gap"]
 
 
 def test_an_illegal_event_is_reported_and_not_applied(passage: Callable[..., Passage]) -> None:
@@ -119,7 +119,7 @@ def test_an_illegal_event_is_reported_and_not_applied(passage: Callable[..., Pas
 
     (found,) = differences()
 
-    assert (found.instance_id, found.what) == (str(bob.id), "illegal_event")
+    assert (found.aggregate_id, found.field) == (str(bob.id), "illegal_event")
     assert "resumed" in found.detail
 
 
@@ -127,7 +127,7 @@ def test_an_event_of_an_unknown_type_is_reported(passage: Callable[..., Passage]
     ada = passage(waiting()).start()
     tampered("UPDATE stored_events SET type = 'exploded' WHERE aggregate_id = %s AND sequence = 3", ada.id)
 
-    assert [each.what for each in differences()] == ["illegal_event"]
+    assert [each.field for each in differences()] == ["illegal_event"]
 
 
 def test_a_row_without_events_and_events_without_a_row(passage: Callable[..., Passage]) -> None:
@@ -135,7 +135,7 @@ def test_a_row_without_events_and_events_without_a_row(passage: Callable[..., Pa
     tampered("DELETE FROM stored_events WHERE aggregate_id = %s", ada.id)
     tampered("DELETE FROM flow_instances WHERE id = %s", bob.id)
 
-    assert {(each.instance_id, each.what) for each in differences()} == {
+    assert {(each.aggregate_id, each.field) for each in differences()} == {
         (str(ada.id), "no_events"),
         (str(bob.id), "no_row"),
     }
@@ -145,7 +145,7 @@ def test_an_event_out_of_the_global_order_is_found(passage: Callable[..., Passag
     ada = passage(waiting()).start()
     tampered("UPDATE stored_events SET tx = tx + 100000 WHERE aggregate_id = %s AND sequence = 1", ada.id)
 
-    assert [each.what for each in differences()] == ["order"]
+    assert [each.field for each in differences()] == ["order"]
 
 
 def test_one_tenant_alone(passage: Callable[..., Passage], flow_of: Callable[..., Any], other_tenant: Tenant) -> None:
@@ -154,7 +154,7 @@ def test_one_tenant_alone(passage: Callable[..., Passage], flow_of: Callable[...
     tampered("UPDATE flow_instances SET step_count = 9 WHERE id = %s", theirs.id)
 
     assert differences(mine.flow.tenant) == []
-    assert [each.instance_id for each in differences(other_tenant)] == [str(theirs.id)]
+    assert [each.aggregate_id for each in differences(other_tenant)] == [str(theirs.id)]
 
 
 def test_the_command(passage: Callable[..., Passage], capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,8 +172,9 @@ def test_the_command(passage: Callable[..., Passage], capsys: pytest.CaptureFixt
     document = json.loads(told.getvalue())
     assert (document["checked"], document["found"]) == (1, 1)
     assert document["differences"][0] == {
-        "instance_id": str(ada.id),
-        "what": "exit_reason",
+        "aggregate_type": "instance",
+        "aggregate_id": str(ada.id),
+        "field": "exit_reason",
         "detail": "exit_reason is not what the events say.",
         "row": "else",
         "events": "",
@@ -190,4 +191,4 @@ def test_a_broken_token_is_reported(passage: Callable[..., Passage]) -> None:
     append(ada, "wait_resolved", {"node": "pause", "by": "operator"})
     tampered("""UPDATE stored_events SET data = '{"node": "nowhere", "by": "timer"}' WHERE type = 'wait_resolved'""")
 
-    assert [each.what for each in differences()] == ["illegal_event"]
+    assert [each.field for each in differences()] == ["illegal_event"]

@@ -1,10 +1,12 @@
-"""`manage.py verify`: rebuild every instance from its events and compare it with its row."""
+"""`manage.py verify`: rebuild every aggregate from its events and compare it with its row and its snapshot."""
 
 import json
+import os
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -18,42 +20,84 @@ from tenants.models import Tenant
 
 # So many are listed; the rest is counted.
 LISTED = 1000
+PLURAL = {"instance": "instances", "saga": "sagas"}
+
+
+@dataclass
+class Sum:
+    """What all shares told."""
+
+    rebuilt: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+    snapshots: int = 0
+    found: int = 0
+    listed: list[Difference] = field(default_factory=list)
+
+    def add(self, checked: Checked) -> None:
+        """Add a share."""
+        self.rebuilt.update(checked.rebuilt)
+        self.unknown.update(checked.unknown)
+        self.snapshots += checked.snapshots
+        self.found += len(checked.differences)
+        self.listed += checked.differences[: LISTED - len(self.listed)]
 
 
 class Command(BaseCommand):
-    """Compare rows with events; exit with 1 if any differs."""
+    """Compare rows and snapshots with events; exit with 1 if any differs."""
 
-    help = "Rebuild every instance from its stored events and compare it with its row; exit with 1 if any differs."
+    help = (
+        "Rebuild every instance, saga and registered aggregate from its stored events, with its snapshot and without,"
+        " and compare it with its row; exit with 1 if any differs."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Whose instances, and the form of the answer."""
+        """Whose aggregates, how many processes, and the form of the answer."""
         parser.add_argument("--tenant", help="a tenant's id or name; without it, all tenants")
+        parser.add_argument("--jobs", type=_jobs, default=os.cpu_count() or 1, help="processes (one per core)")
         parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Check, list and tell."""
         tenant = _tenant(options["tenant"]) if options["tenant"] else None
-        checked, found, listed = 0, 0, list[Difference]()
-        for batch in _with_progress(verify.verify(tenant), verify.count(tenant)):
-            checked += batch.count
-            found += len(batch.differences)
-            listed += batch.differences[: LISTED - len(listed)]
+        told = Sum()
+        for checked in _with_progress(verify.verify(tenant, jobs=options["jobs"]), verify.count(tenant)):
+            told.add(checked)
         if options["json"]:
-            document = {"checked": checked, "found": found, "differences": [asdict(each) for each in listed]}
-            self.stdout.write(json.dumps(document))
+            self.stdout.write(json.dumps(_document(told)))
         else:
-            self._tell(checked, found, listed)
-        if found:
+            self._tell(told)
+        if told.found:
             raise SystemExit(1)
 
-    def _tell(self, checked: int, found: int, listed: list[Difference]) -> None:
-        for each in listed:
-            said = "" if each.row is each.events is None else f" Row: {each.row!r}. Events: {each.events!r}."
-            self.stdout.write(f"{each.instance_id} {each.what}: {each.detail}{said}")
-        if found > len(listed):
-            self.stdout.write(f"… and {found - len(listed)} more.")
-        verdict = f"{found} differences" if found else "no difference"
-        self.stdout.write(f"{checked} instances rebuilt from their events: {verdict}.")
+    def _tell(self, told: Sum) -> None:
+        for each in told.listed:
+            said = "" if each.row is each.events is None else f" Stored: {each.row!r}. Events: {each.events!r}."
+            self.stdout.write(f"{each.aggregate_type} {each.aggregate_id} {each.field}: {each.detail}{said}")
+        if told.found > len(told.listed):
+            self.stdout.write(f"… and {told.found - len(told.listed)} more.")
+        for kind, number in sorted(told.unknown.items()):
+            self.stdout.write(f"{number} of “{kind}” are left out: nobody has registered how they are folded.")
+        what = ", ".join(f"{number} {PLURAL.get(kind, kind)}" for kind, number in sorted(told.rebuilt.items()))
+        beside = f" ({told.snapshots} also from a snapshot)" if told.snapshots else ""
+        verdict = f"{told.found} differences" if told.found else "no difference"
+        self.stdout.write(f"{what or 'Nothing'} rebuilt from their events{beside}: {verdict}.")
+
+
+def _document(told: Sum) -> dict[str, Any]:
+    return {
+        "checked": told.rebuilt.total(),
+        "rebuilt": dict(told.rebuilt),
+        "snapshots": told.snapshots,
+        "left_out": dict(told.unknown),
+        "found": told.found,
+        "differences": [asdict(each) for each in told.listed],
+    }
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise ArgumentTypeError("It has to be a number of processes, from 1.")
+    return int(text)
 
 
 def _tenant(key: str) -> UUID:
@@ -67,10 +111,10 @@ def _tenant(key: str) -> UUID:
     return tenant.pk
 
 
-def _with_progress(batches: Iterator[Checked], total: int) -> Iterator[Checked]:
+def _with_progress(shares: Iterator[Checked], total: int) -> Iterator[Checked]:
     columns = (TextColumn("verify"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as progress:
         task = progress.add_task("verify", total=total)
-        for batch in batches:
-            yield batch
-            progress.advance(task, batch.count)
+        for checked in shares:
+            yield checked
+            progress.advance(task, checked.count)

@@ -1,0 +1,80 @@
+"""Shares in several processes, each with a connection of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from functools import cache, partial
+from itertools import islice
+from multiprocessing.connection import wait as wait_for_any
+from threading import Thread
+from typing import Any, Final
+
+import django
+from django.db import connection
+
+from engine.verify import shares
+from engine.verify.differences import Checked
+from engine.verify.shares import Share
+
+JSON = dict[str, Any]
+Check = Callable[[Share], Checked]
+
+# Shares that lie ready for each process, so that none waits for the next boundary.
+AHEAD: Final = 2
+
+
+def check_all(found: Iterator[Share], tenant: str | None, jobs: int) -> Iterator[Checked]:
+    """Check shares with so many processes; where there are few shares, as many of these."""
+    first = list(islice(found, jobs))
+    if len(first) <= 1:
+        yield from (shares.check(share, tenant) for share in first)
+        return
+    context = multiprocessing.get_context("spawn")
+    database = {name: connection.settings_dict[name] for name in ("NAME", "HOST", "PORT", "USER", "PASSWORD")}
+    # Django's own function, for this module can only be imported after it.
+    pool = ProcessPoolExecutor(len(first), mp_context=context, initializer=django.setup)
+    try:
+        yield from _in_turn(pool, first, found, partial(_check, database, tenant), jobs * AHEAD)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_turn(
+    pool: ProcessPoolExecutor, first: list[Share], rest: Iterator[Share], check: Check, most: int
+) -> Iterator[Checked]:
+    under_way: set[Future[Checked]] = {pool.submit(check, share) for share in first}
+    while under_way:
+        for share in islice(rest, max(most - len(under_way), 0)):
+            under_way.add(pool.submit(check, share))
+        done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+        for each in done:
+            yield each.result()
+
+
+# --- in a process of the pool ---
+
+
+def _check(database: JSON, tenant: str | None, share: Share) -> Checked:
+    _begin()
+    if any(connection.settings_dict[name] != value for name, value in database.items()):
+        connection.close()
+        connection.settings_dict.update(database)
+    return shares.check(share, tenant)
+
+
+# Leaves Ctrl-C to its parent, and does not outlive it.
+@cache
+def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for_any([parent.sentinel])
+        os._exit(1)
