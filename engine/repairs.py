@@ -18,14 +18,14 @@ from engine import activity_owners, bells, clock, errors
 from engine.activity_owners import News
 from engine.bells import Bell
 from engine.connections import execute
-from engine.execution import batch, rows, write
+from engine.execution import batch, program, rows, write
 from engine.execution.burst import Burst
 from engine.models import Activity
 from engine.models.activity import ActivityStatus as Status
 from engine.operations import Verdict
 from flows.errors import IllegalTransition
 from flows.models.instance import InstanceStatus
-from tenants.errors import KalciferError
+from tenants.errors import Invalid, KalciferError, Problem
 
 JSON = dict[str, Any]
 Target = Activity | UUID | str
@@ -74,6 +74,7 @@ class Found:
 
 
 Change = Callable[[Sequence[Found], dict[str, rows.Row]], None]
+Check = Callable[[Found, rows.Row | None], KalciferError | None]
 
 
 def retry_activity(activity: Target, *, actor: str = "", correlation_id: str = "") -> Activity:
@@ -129,7 +130,10 @@ def complete_activities(
         _tell(found, runs, "activity_completed", {"outcome": outcome}, _metadata(actor, correlation_id))
         _tell_owners(found, Status.COMPLETED, _metadata(actor, correlation_id), result=outcome)
 
-    return _decide(list(ids), Status.COMPLETED, change)
+    def check(each: Found, run: rows.Row | None) -> KalciferError | None:
+        return _unknown_branch(branch, each, run)
+
+    return _decide(list(ids), Status.COMPLETED, change, check)
 
 
 def fail_activities(
@@ -150,7 +154,7 @@ def fail_activities(
 # --- how a verb goes ---
 
 
-def _decide(ids: list[str], target: Status, change: Change) -> list[Verdict]:
+def _decide(ids: list[str], target: Status, change: Change, check: Check = lambda _, __: None) -> list[Verdict]:
     refusals: dict[str, KalciferError] = {}
     with transaction.atomic():
         runs = rows.lock(row[0] for row in execute(INSTANCES_OF, [ids]).fetchall())
@@ -162,6 +166,8 @@ def _decide(ids: list[str], target: Status, change: Change) -> list[Verdict]:
                 refusals[wanted] = errors.UnknownActivity()
             elif each.status != Status.PARKED:
                 refusals[wanted] = IllegalTransition(of="side effect", current=each.status, target=target)
+            elif refusal := check(each, runs.get(each.instance_id or "")):
+                refusals[wanted] = refusal
         willing = [each for each in found.values() if each.id not in refusals]
         if willing:
             change(willing, runs)
@@ -172,6 +178,18 @@ def _tell_owners(
     found: Sequence[Found], status: str, metadata: JSON, *, result: JSON | None = None, error: JSON | None = None
 ) -> None:
     activity_owners.tell([each.news(status, result, error) for each in found if each.kind != "node"], metadata)
+
+
+# A branch that its node does not have would fail the run for want of an edge.
+def _unknown_branch(branch: str | None, each: Found, run: rows.Row | None) -> KalciferError | None:
+    compiled = program.of_version(run.version_id).nodes.get(each.node_id) if run and each.kind == "node" else None
+    if compiled is None or compiled.node is None:
+        return None
+    branches = compiled.node.branches_of(compiled.config)
+    if branch in (branches or (None,)):
+        return None
+    said = f"Name one of its branches: {', '.join(branches)}." if branches else "Its node has no branches."
+    return Invalid([Problem("invalid_choice", said, "branch")])
 
 
 # Appends to each run whose token waits for the activity; a detached one has no such token, and nobody to tell.

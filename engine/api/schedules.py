@@ -12,12 +12,13 @@ from engine import schedules
 from engine.models import FlowSchedule
 from flows.models import Flow
 from tenants.api.base import TenantRequest, TenantView
+from tenants.api.fields import MomentField
 
 
 class ParticipantsField(serializers.ListField):
     """Ids of participants."""
 
-    child = serializers.CharField(min_length=1, max_length=255, trim_whitespace=False)
+    child = serializers.RegexField(r"\S", max_length=255, trim_whitespace=False)
 
 
 class ScheduleFields(serializers.Serializer[Any]):
@@ -28,7 +29,7 @@ class ScheduleFields(serializers.Serializer[Any]):
     every = serializers.CharField(
         required=False, allow_null=True, allow_blank=True, max_length=16, help_text="A duration: 30s 15m 12h 3d 2w."
     )
-    at = serializers.DateTimeField(required=False, allow_null=True)
+    at = MomentField(required=False, allow_null=True)
     timezone = serializers.CharField(required=False, max_length=64)
     participants = ParticipantsField(required=False, allow_null=True)
     audience = serializers.CharField(required=False, allow_null=True, allow_blank=True, max_length=255)

@@ -3,6 +3,13 @@
 from django.db import models
 
 from tenants.fields import JSONField
+from tenants.managers import TenantScopedQuerySet
+
+
+class SnapshotQuerySet(TenantScopedQuerySet["Snapshot"]):
+    """A cache of the log names its tenant as the log does, by a plain column."""
+
+    tenant_path = "tenant_id"
 
 
 class Snapshot(models.Model):
@@ -21,6 +28,8 @@ class Snapshot(models.Model):
     state = JSONField(default=dict)
     digest = models.CharField(max_length=64)
     taken_at = models.DateTimeField()
+
+    objects = SnapshotQuerySet.as_manager()
 
     class Meta:
         db_table = "snapshots"

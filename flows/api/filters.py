@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from flows.models.instance import InstanceStatus
+from tenants.api.fields import MomentField
 
 
 @extend_schema_field(OpenApiTypes.STR)
@@ -47,8 +48,8 @@ class InstanceFilters(serializers.Serializer[Any]):
     version = serializers.IntegerField(required=False, min_value=1)
     flow_id = serializers.UUIDField(required=False)
     node_id = serializers.CharField(required=False, max_length=64)
-    entered_after = serializers.DateTimeField(required=False)
-    entered_before = serializers.DateTimeField(required=False)
+    entered_after = MomentField(required=False)
+    entered_before = MomentField(required=False)
 
 
 def as_query(filters: dict[str, Any]) -> dict[str, Any]:

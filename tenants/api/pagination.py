@@ -20,29 +20,34 @@ MAX_SIZE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The row to go on from, and in which direction."""
+    """The row to go on from, in which direction, and of which list."""
 
     values: tuple[Any, ...] = ()
     backwards: bool = False
+    of: str = ""
 
     def encode(self) -> str:
         """The opaque text that stands in URLs."""
-        packed = orjson.dumps([self.backwards, *self.values], str)
+        packed = orjson.dumps([self.backwards, self.of, *self.values], str)
         return urlsafe_b64encode(packed).rstrip(b"=").decode()
 
     @classmethod
     def decode(cls, text: str, queryset: QuerySet[Any], columns: list[str]) -> "Cursor":
         """The cursor of a text that a client sent."""
         try:
-            backwards, *values = orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            backwards, of, *values = orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             fields = [queryset.model._meta.get_field(name) for name in columns]  # noqa: SLF001
             cleaned = tuple(field.to_python(value) for field, value in zip(fields, values, strict=True))
         except (ValueError, TypeError, binascii.Error, ValidationError, OverflowError):
             raise InvalidCursor(attr="cursor") from None
-        sane = type(backwards) is bool and all(type(value) in (str, int, float) for value in values)
+        sane = (
+            type(backwards) is bool
+            and of == list_of(queryset, columns)
+            and all(type(value) in (str, int, float) for value in values)
+        )
         if not sane or any("\0" in value for value in values if isinstance(value, str)):
             raise InvalidCursor(attr="cursor")
-        return cls(cleaned, backwards)
+        return cls(cleaned, backwards, of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ def cut(queryset: QuerySet[Any], *, ordering: tuple[str, ...], size: int, cursor
     """
     descending = ordering[0].startswith("-")
     columns = [name.removeprefix("-") for name in ordering]
+    of = list_of(queryset, columns)
     at = Cursor.decode(cursor, queryset, columns) if cursor is not None else Cursor()
     upwards = descending == at.backwards
     if at.values:
@@ -83,9 +89,14 @@ def cut(queryset: QuerySet[Any], *, ordering: tuple[str, ...], size: int, cursor
     onwards, back = (True, more) if at.backwards else (more, bool(at.values))
     return Page(
         rows,
-        Cursor(_position(rows[-1], columns)) if onwards else None,
-        Cursor(_position(rows[0], columns), backwards=True) if back else None,
+        Cursor(_position(rows[-1], columns), of=of) if onwards else None,
+        Cursor(_position(rows[0], columns), backwards=True, of=of) if back else None,
     )
+
+
+def list_of(queryset: QuerySet[Any], columns: list[str]) -> str:
+    """Name a list by its rows and their order: a cursor of another one has no place in it."""
+    return ":".join([queryset.model._meta.db_table, *columns])  # noqa: SLF001
 
 
 def link(request: HttpRequest, cursor: Cursor | None) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any
 from django.utils.timezone import now
 from rest_framework import serializers
 
+from tenants.api.fields import MomentField
 from tenants.models import ApiKey, Role, Secret
 
 NAME_PATTERN = r"^[A-Za-z0-9_.\-]{1,255}$"
@@ -17,7 +18,7 @@ class KeyInput(serializers.Serializer[Any]):
 
     name = serializers.CharField(max_length=255, required=False, allow_blank=True)
     role = serializers.ChoiceField(choices=Role.choices, default=Role.EDITOR)
-    expires_at = serializers.DateTimeField(required=False, allow_null=True)
+    expires_at = MomentField(required=False, allow_null=True)
 
     def validate_expires_at(self, value: datetime | None) -> datetime | None:
         """A key that has expired already is a mistake."""

@@ -36,6 +36,7 @@ def test_fields_of_a_key(api: APIClient) -> None:
         ({"name": "x" * 256}, "max_length", "name"),
         ({"expires_at": "2001-01-01T00:00:00Z"}, "in_the_past", "expires_at"),
         ({"expires_at": "tomorrow"}, "invalid", "expires_at"),
+        ({"expires_at": "2100-01-01T00:00:00"}, "naive", "expires_at"),
         ([], "invalid", None),
         ("text", "invalid", None),
     ],

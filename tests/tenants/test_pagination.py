@@ -56,6 +56,17 @@ def test_rows_that_come_and_go_between_pages(api: APIClient, tenant: Tenant) -> 
     assert [row["name"] for row in walk(api, first["next"])] == ["s3", "s4", "s5"]
 
 
+def test_a_cursor_belongs_to_its_list(api: APIClient, tenant: Tenant) -> None:
+    for n in range(3):
+        vault.create(tenant, name=f"s{n}", value="x")
+    cursor = api.get("/api/v1/secrets?page_size=1").json()["next"].partition("cursor=")[2]
+
+    refused = api.get(f"/api/v1/keys?cursor={cursor}")
+
+    assert refused.status_code == 400
+    assert refused.json()["errors"][0]["attr"] == "cursor"
+
+
 def test_links_keep_the_parameters(api: APIClient, tenant: Tenant) -> None:
     for n in range(3):
         vault.create(tenant, name=f"s{n}", value="x")

@@ -147,6 +147,15 @@ def test_side_effects_are_repaired(
     assert (again.status_code, codes(again)) == (409, ["invalid_transition"])
 
 
+def test_a_side_effect_is_not_completed_by_a_branch_it_lacks(api: APIClient, parked: Activity) -> None:
+    refused = api.post(f"/api/v1/activities/{parked.pk}/complete", {"branch": "sideways"})
+
+    assert (refused.status_code, codes(refused)) == (400, ["invalid_choice"])
+    assert refused.json()["errors"][0]["attr"] == "branch"
+    parked.refresh_from_db()
+    assert parked.status == "parked"
+
+
 def test_many_side_effects(api: APIClient, agree: Callable[..., Any], parked: Activity) -> None:
     body = {"action": "complete", "status": "parked", "result": {"ok": True}}
 

@@ -44,6 +44,8 @@ def test_make_show_change_delete(api: APIClient, agree: Callable[..., Any], flow
         ({"cron": "every monday"}, "cron"),
         ({"timezone": "Mars/Olympus"}, "timezone"),
         ({"participants": [""]}, "participants.0"),
+        ({"participants": [" "]}, "participants.0"),
+        ({"kind": "once", "at": "2031-01-01T09:00:00"}, "at"),
         ({"participants": []}, "participants"),
         ({"audience": "nobody", "participants": []}, "audience"),
         ({"at": "yesterday"}, "at"),
