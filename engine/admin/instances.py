@@ -37,7 +37,7 @@ def _button(verb: Callable[..., FlowInstance], label: str, said: str, *statuses:
         verb(instance, reason=reason.strip(), actor=by)
         return said
 
-    return Button(label.lower(), label, press, _in(*statuses), asks="reason")
+    return Button(label.lower().replace(" ", "-"), label, press, _in(*statuses), asks="reason")
 
 
 def _action(verb: Many, name: str) -> Any:

@@ -61,6 +61,7 @@ class Progress:
 
     burst: Burst
     scheduled: JSON | None = None
+    is_over: bool = False
 
     @property
     def plan(self) -> list[JSON]:
@@ -88,7 +89,7 @@ class Progress:
         """Schedule the next compensation, or record that there is none left."""
         entry = next((each for each in self.plan if each["state"] == PENDING), None)
         if entry is None:
-            self.burst.record("compensation_completed", {})
+            self.is_over = True
             return
         key = key_of(self.burst.state.id, entry["node"])
         activity = write.new_id()
@@ -136,6 +137,11 @@ def save(progresses: Sequence[Progress], metadata: JSON) -> None:
     if moved:
         documents = [{"id": each.burst.state.id, "compensation": each.burst.state.compensation} for each in moved]
         execute(WRITE_PROGRESS, [orjson.dumps(documents).decode()])
+    # A row moves one arrow at a time, so the end is written by itself.
+    over = [continued(each.burst) for each in moved if each.is_over]
+    for burst in over:
+        burst.record("compensation_completed", {})
+    write.batch(over, metadata=metadata)
     if scheduled := [each.scheduled for each in moved if each.scheduled]:
         execute(SCHEDULE, [orjson.dumps(scheduled).decode()])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from flows.models import FlowInstance
 from flows.models.instance import InstanceStatus as Status
 
 JSON = dict[str, Any]
+logger = logging.getLogger(__name__)
 
 # A side effect that is under way is waited for: what it does is undone too.
 BUSY = (
@@ -90,12 +92,13 @@ def _begin_who_can(bursts: Sequence[Burst], metadata: JSON) -> None:
     try:
         with transaction.atomic():
             rollback.begin([rollback.continued(burst) for burst in bursts], cause=cause, metadata=metadata)
-    except IntegrityError as error:
-        if operations.constraint_of(error) != operations.ONE_LIVE:
-            raise
-        if len(bursts) > 1:
-            for burst in bursts:
-                _begin_who_can([burst], metadata)
+    except batch.CULPABLE as error:
+        for burst in bursts if len(bursts) > 1 else ():
+            _begin_who_can([burst], metadata)
+        is_rival = isinstance(error, IntegrityError) and operations.constraint_of(error) == operations.ONE_LIVE
+        if len(bursts) == 1 and not is_rival:
+            # Its failure is recorded all the same: what is wrong with its plan must not strand its neighbours.
+            logger.exception("rollback.not_begun", extra={"instance": bursts[0].state.id})
 
 
 def _go_on_with(stuck: Sequence[Progress], cause: JSON, metadata: JSON) -> None:

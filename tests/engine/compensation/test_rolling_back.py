@@ -102,7 +102,7 @@ def test_nothing_to_undo_still_ends_compensated(passage: Callable[..., Passage])
 
 
 @pytest.mark.parametrize("unknown", [True, False])
-def test_a_side_effect_of_which_nobody_knows_is_undone_first(passage: Callable[..., Passage], unknown: bool) -> None:
+def test_a_side_effect_of_which_nobody_knows_is_undone_first(passage: Callable[..., Passage], *, unknown: bool) -> None:
     Book.answers["courier"] = [Failed("no answer", code="timeout", unknown=unknown, retryable=False)]
     ada = passage(trip()).start()
     work()
