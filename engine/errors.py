@@ -50,6 +50,7 @@ EngineError
 ├── SagaRunning
 ├── SagaEnding
 ├── SagaNotStuck
+├── SagaNotRecoverable
 └── SagaStopped
     ├── SagaFailed
     ├── SagaTimedOut
@@ -319,6 +320,12 @@ class SagaNotStuck(EngineError):
     """Only a saga that is stuck (FAILED) can be resumed."""
 
     code = "saga_not_stuck"
+
+
+class SagaNotRecoverable(EngineError):
+    """No worker can go on with the saga: its steps live in the process that registered it."""
+
+    code = "saga_not_recoverable"
 
 
 class SagaStopped(EngineError):

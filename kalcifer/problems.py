@@ -68,6 +68,7 @@ STATUS_FOR: Final[dict[type[KalciferError], int]] = {
     engine_errors.SagaRunning: 409,
     engine_errors.SagaEnding: 409,
     engine_errors.SagaNotStuck: 409,
+    engine_errors.SagaNotRecoverable: 409,
 }
 
 # SQLSTATE classes and states that say "not now": connection, resources, operator's intervention, system; then
