@@ -8,8 +8,10 @@ from typing import Any
 
 import orjson
 
+from engine.errors import UpcastFailed
 from engine.event_store.events import Event
-from engine.snapshots import loading, log
+from engine.event_store.rows import event_of
+from engine.snapshots import loading
 from engine.snapshots.folds import Fold
 from engine.snapshots.store import Kept
 from engine.verify.differences import Difference
@@ -73,22 +75,30 @@ class Rebuilding:
 
     # A second event is made for the second fold: the two states must not share what either may change.
     def _take(self, row: Any, usable: Kept | None) -> None:
-        event = log.as_event(row)
+        try:
+            event = event_of(row)
+        except UpcastFailed as failure:
+            self._break("illegal_event", failure.detail)
+            return
+        self._follow(event)
+        self._apply(event)
+        if self._has_both and not self._is_broken:
+            self._apply_to_second(event_of(row))
+        if usable and usable.sequence == self.sequence and not self._is_broken:
+            self._open(usable)
+
+    def _follow(self, event: Event) -> None:
+        where = f"Event {event.sequence} ({event.type})"
         if event.sequence != self.sequence + 1:
-            self._break("gap", f"Event {event.sequence} ({event.type}) follows {self.sequence}.")
+            self._break("gap", f"{where} follows {self.sequence}.")
         elif event.tx < self._tx:
-            detail = f"Event {event.sequence} ({event.type}) comes before its predecessor in the global order."
-            self._break("order", detail)
-        else:
-            self.tenants.add(event.tenant_id)
-            self.sequence, self._tx = event.sequence, event.tx
-            self._apply(event)
-            if self._has_both and not self._is_broken:
-                self._apply_to_second(log.as_event(row))
-            if usable and usable.sequence == self.sequence and not self._is_broken:
-                self._open(usable)
+            self._break("order", f"{where} comes before its predecessor in the global order.")
+        self.tenants.add(event.tenant_id)
+        self.sequence, self._tx = event.sequence, event.tx
 
     def _apply(self, event: Event) -> None:
+        if self._is_broken:
+            return
         where = f"Event {event.sequence} ({event.type})"
         try:
             self.state = self.fold.apply(self.state, event)
@@ -120,6 +130,9 @@ class Rebuilding:
         return self.kept
 
     def _open(self, usable: Kept) -> None:
+        if usable.tenant_id not in self.tenants:
+            self._refuse_snapshot("It is of another tenant than the events.", loading.IDENTITY)
+            return
         try:
             self.with_snapshot = loading.restore(usable, self.fold)
         except Exception as error:  # noqa: BLE001  # whatever users' own `load` raises

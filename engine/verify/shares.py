@@ -18,7 +18,8 @@ from uuid import UUID
 from django.db import transaction
 
 from engine.connections import execute
-from engine.snapshots import folds, loading, log, store
+from engine.event_store.rows import COLUMNS
+from engine.snapshots import folds, loading, store
 from engine.snapshots.store import Kept
 from engine.verify import subjects
 from engine.verify.differences import Checked, Difference
@@ -31,6 +32,8 @@ Share = tuple[str, str]
 FIRST = str(UUID(int=0))
 LAST = str(UUID(int=2**128 - 1))
 PAGE = 2_000
+# Places in a row of COLUMNS.
+AGGREGATE_TYPE, AGGREGATE_ID, SEQUENCE = 2, 3, 4
 
 # Each statement is short but for its share of a large log.
 ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -41,7 +44,7 @@ BOUNDARY = """
     SELECT aggregate_id FROM stored_events WHERE aggregate_id > %s ORDER BY aggregate_id, sequence OFFSET %s LIMIT 1
 """
 EVENTS = f"""
-    SELECT {log.COLUMNS} FROM stored_events
+    SELECT {COLUMNS} FROM stored_events
      WHERE (aggregate_id, sequence) > (%(after)s, %(sequence)s) AND aggregate_id <= %(upto)s
        AND tenant_id = coalesce(%(tenant)s, tenant_id)
      ORDER BY aggregate_id, sequence LIMIT {PAGE}
@@ -117,9 +120,7 @@ def check(share: Share, tenant: str | None) -> Checked:
         rows = {kind: _rows(subject, bounds) for kind, subject in subjects.ALL.items()}
         kept = {row[0]: Kept(*row) for row in execute(SNAPSHOTS, bounds).fetchall()}
         found = _Found(rows, kept)
-        for (aggregate_id, kind), stored in groupby(
-            _events(bounds), key=itemgetter(log.AGGREGATE_ID, log.AGGREGATE_TYPE)
-        ):
+        for (aggregate_id, kind), stored in groupby(_events(bounds), key=itemgetter(AGGREGATE_ID, AGGREGATE_TYPE)):
             found.check(aggregate_id, kind, stored)
     found.check_what_has_no_events()
     for each, reason in found.wrong:
@@ -139,4 +140,4 @@ def _events(bounds: JSON) -> Iterator[Any]:
         yield from found
         if len(found) < PAGE:
             return
-        after, sequence = found[-1][log.AGGREGATE_ID], found[-1][log.SEQUENCE]
+        after, sequence = found[-1][AGGREGATE_ID], found[-1][SEQUENCE]
