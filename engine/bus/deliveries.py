@@ -92,12 +92,17 @@ def lane_of(address: str, event: Event) -> str:
     if not event.aggregate_id:
         return ""
     of = f"{event.tenant_id}\0{event.aggregate_type}\0{event.aggregate_id}"
-    return f"{_short(address, NAME_LENGTH)}#{_digest(of)}"
+    return f"{short(address)}#{_digest(of)}"
 
 
 def key_of(address: str, event: Event) -> str:
     """Give the key under which an event counts once for a handler; ids of two tenants do not meet."""
-    return f"{_short(address, NAME_LENGTH)}:{event.tenant_id}:{_short(event.event_id, ID_LENGTH)}"
+    return f"{short(address)}:{event.tenant_id}:{short(event.event_id, ID_LENGTH)}"
+
+
+def short(text: str, length: int = NAME_LENGTH) -> str:
+    """Give a text that is not longer than so, and another for another text."""
+    return text if len(text) <= length else f"{text[: length - 33]}~{_digest(text)}"
 
 
 def _records(matches: Sequence[tuple[Event, Subscription]]) -> list[JSON]:
@@ -137,10 +142,6 @@ def _after_commit() -> AfterCommit:
     made = AfterCommit()
     transaction.on_commit(made.begin, robust=True)
     return made
-
-
-def _short(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 33]}~{_digest(text)}"
 
 
 def _digest(text: str) -> str:

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import transaction
 
 from engine import bridge
-from engine.bus import deliveries, handlers, messages, patterns, retry, subscriptions, tenancy
+from engine.bus import deliveries, feed, handlers, messages, patterns, retry, subscriptions, tenancy
 from engine.bus.handlers import Handler
 from engine.bus.local import Closures
 from engine.bus.retry import Patience
@@ -50,12 +50,17 @@ class EventBus:
             self._closures.add(wanted)
         else:
             subscriptions.of(self._tenant).add(wanted)
+            feed.follow(wanted.address)
 
     def unsubscribe(self, event_type: str, handler: Handler) -> bool:
         """End a subscription; tell whether there was one. What is on its way already arrives."""
         pattern = patterns.check(event_type)
-        was_local = self._closures.subscriptions.remove(pattern, handler)
-        return subscriptions.of(self._tenant).remove(pattern, handler) or was_local
+        if self._closures.subscriptions.remove(pattern, handler):
+            return True
+        removed = subscriptions.of(self._tenant).remove(pattern, handler)
+        if removed is not None:
+            feed.follow(str(removed.address))
+        return removed is not None
 
     def handler(self, name: str) -> Callable[[AnyHandler], AnyHandler]:
         """Register the decorated function under a name, by which every process that registers it too can call it."""

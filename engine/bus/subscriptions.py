@@ -45,12 +45,12 @@ class Subscriptions:
             if wanted not in self._all:
                 self._all += (wanted,)
 
-    def remove(self, pattern: str, handler: Handler) -> bool:
-        """Remove one; tell whether it was there."""
+    def remove(self, pattern: str, handler: Handler) -> Subscription | None:
+        """Remove one, and give it if it was there."""
         with self._guard:
-            before = self._all
-            self._all = tuple(each for each in before if (each.pattern, each.handler) != (pattern, handler))
-            return self._all != before
+            found = next((each for each in self._all if (each.pattern, each.handler) == (pattern, handler)), None)
+            self._all = tuple(each for each in self._all if each is not found)
+            return found
 
     def wanting(self, event: Event) -> list[Subscription]:
         """Give one subscription per handler that wants the event."""
