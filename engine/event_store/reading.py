@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from engine.connections import execute
 from engine.event_store.events import Event
+from engine.event_store.rows import COLUMNS, event_of
 
-COLUMNS: Final = """event_id, tenant_id, aggregate_type, aggregate_id, sequence, type, schema_version, data, metadata,
-       recorded_at, tx, position"""
 READABLE: Final = "tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 # What follows a place, of some kinds only; the index (tx, position) is read from that place on.
@@ -88,21 +85,3 @@ def head() -> tuple[int, int]:
     """Give the place of the last event that can be read now; the start where there is none."""
     found = execute(HEAD).fetchone()
     return START if found is None else (found[0], found[1])
-
-
-def event_of(row: Sequence[Any]) -> Event:
-    """Make the event of a row that has COLUMNS first."""
-    return Event(
-        event_id=row[0],
-        tenant_id=row[1],
-        aggregate_type=row[2],
-        aggregate_id=row[3],
-        sequence=row[4],
-        type=row[5],
-        schema_version=row[6],
-        data=orjson.loads(row[7]),
-        metadata=orjson.loads(row[8]),
-        at=row[9],
-        tx=row[10],
-        position=row[11],
-    )

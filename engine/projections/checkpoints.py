@@ -166,4 +166,4 @@ def remove(checkpoint: Checkpoint) -> None:
 
 
 def _checkpoint(row: Sequence[Any]) -> Checkpoint:
-    return Checkpoint(*row[:-1], orjson.loads(row[-1]) if row[-1] else None)
+    return Checkpoint(*(*row[:-1], orjson.loads(row[-1]) if row[-1] else None))

@@ -60,12 +60,10 @@ class ProjectionStatus:
 def status(names: Sequence[str]) -> list[ProjectionStatus]:
     """Tell where the builds of these projections stand."""
     now = clock.now()
-    return [
-        ProjectionStatus(
-            *row[:11],
-            orjson.loads(row[11]) if row[11] else None,
-            row[12],
-            max(0.0, (now - row[13]).total_seconds()) if row[13] else 0.0,
-        )
-        for row in execute(STATUS, [list(names)])
-    ]
+    return [_status(row, now) for row in execute(STATUS, [list(names)])]
+
+
+def _status(row: Sequence[Any], now: datetime) -> ProjectionStatus:
+    error = orjson.loads(row[11]) if row[11] else None
+    age = max(0.0, (now - row[13]).total_seconds()) if row[13] else 0.0
+    return ProjectionStatus(*(*row[:11], error, row[12], age))
