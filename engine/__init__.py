@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from engine.inbox import publish_event
     from engine.operations import cancel, pause, resume, retry
+    from engine.projections.manager import ProjectionManager
+    from engine.projections.projection import Projection
     from engine.schedules import register_audience
     from engine.triggers import start, start_many
     from engine.twins import acancel, apause, apublish_event, aresume, aretry, astart
 
 __all__ = [
+    "Projection",
+    "ProjectionManager",
     "acancel",
     "apause",
     "apublish_event",
@@ -36,6 +40,8 @@ __all__ = [
 _HOMES = {
     "engine.inbox": ("publish_event",),
     "engine.operations": ("cancel", "pause", "resume", "retry"),
+    "engine.projections.manager": ("ProjectionManager",),
+    "engine.projections.projection": ("Projection",),
     "engine.schedules": ("register_audience",),
     "engine.triggers": ("start", "start_many"),
     "engine.twins": ("acancel", "apause", "apublish_event", "aresume", "aretry", "astart"),
