@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine import bells
+from django.db import transaction
+
+from engine import activity_owners, bells
 from engine.activities import Lease
+from engine.activity_owners import News
 from engine.bells import Bell
 from engine.connections import execute
 
@@ -14,10 +17,23 @@ HAND_BACK = """
     UPDATE activities a SET status = 'pending', attempts = a.attempts - 1, lease_until = NULL
       FROM unnest(%s::uuid[], %s::int[]) AS n(id, attempt)
      WHERE a.id = n.id AND a.status = 'running' AND a.attempts = n.attempt
+ RETURNING a.id
 """
 
 
 def hand_back(leases: Sequence[Lease]) -> None:
-    """Give up leases whose call was never begun."""
-    execute(HAND_BACK, [[lease.id for lease in leases], [lease.attempt for lease in leases]])
+    """Give up leases whose call was never begun; a saga that is ending has nothing begun any more, so it is told."""
+    news = [_news(lease) for lease in leases if lease.saga_id]
+    with transaction.atomic():
+        activity_owners.lock(news)
+        given = [[lease.id for lease in leases], [lease.attempt for lease in leases]]
+        returned = {row[0] for row in execute(HAND_BACK, given).fetchall()}
+        activity_owners.tell([each for each in news if each.activity_id in returned], {"actor": "activity"})
     bells.ring(Bell.ACTIVITIES)
+
+
+def _news(lease: Lease) -> News:
+    return News(
+        lease.id, lease.kind, lease.tenant_id, lease.instance_id, lease.saga_id, lease.lane, lease.node_id,
+        lease.attempt - 1, "pending", None, None,
+    )  # fmt: skip

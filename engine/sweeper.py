@@ -23,6 +23,7 @@ from engine.connections import SideConnection, execute
 from engine.execution import claim, loop
 from engine.projections import rounds
 from engine.sagas import loop as sagas
+from engine.sagas import recovery
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ def sweep() -> None:
     """Ring for whatever is due and was not announced; hand on what dead workers held."""
     claim.bury_the_dead()
     activities.reclaim({"actor": "sweep", "task_id": ""})
+    recovery.take_over({"actor": "sweep", "task_id": ""})
     _patrol.walk()
     for bell, is_due in _LOOKS.items():
         if is_due():

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine import activity_handlers, activity_owners, clock
 from engine.activity_owners import News
+from engine.compensation import chains
 from engine.connections import execute
 from engine.sagas import activities, decisions, progress, rows
 from engine.sagas.rows import Row
@@ -51,6 +52,12 @@ def connect() -> None:
     for kind in (activities.STEP, activities.COMPENSATION):
         activity_owners.register(kind, owner)
         activity_handlers.register(kind, activities.call)
+    if _announce not in progress.on_rollback:
+        progress.on_rollback.append(_announce)
+
+
+def _announce(saga_ids: Sequence[str], links: int) -> None:
+    chains.publish(saga_ids=saga_ids, links=links)
 
 
 def take_up(move: Move, news: News) -> None:

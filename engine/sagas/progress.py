@@ -12,7 +12,7 @@ from django.db import transaction
 from engine import bells
 from engine.bells import Bell
 from engine.connections import execute
-from engine.sagas import activities, decisions, write
+from engine.sagas import activities, decisions, telling, write
 from engine.sagas.rows import Row
 from engine.sagas.state import RUNNING, SagaState
 from engine.sagas.write import Move, open_move
@@ -75,8 +75,9 @@ def is_awaiting_steps(state: SagaState) -> bool:
 
 
 def written(moves: Sequence[Move], metadata: JSON) -> None:
-    """Write what happened, in the caller's transaction, and ring when it commits."""
+    """Write what happened, in the caller's transaction, tell the bus, and ring when it commits."""
     write.batch(moves, metadata)
+    telling.tell(moves)
     ring_for(moves)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from django.db import transaction
 from engine import clock
 from engine.connections import execute
 from engine.errors import InvalidSaga
+from engine.execution import batch
 from engine.models import SagaRun
 from engine.sagas import activities, progress, rows
 from engine.sagas.rows import COLUMNS, Row
@@ -19,19 +21,22 @@ from engine.sagas.state import RUNNING
 from engine.sagas.write import Move, open_move
 
 JSON = dict[str, Any]
+logger = logging.getLogger(__name__)
 
 PROCESS: Final = SagaRun.RunsIn.PROCESS.value
 WORKERS: Final = SagaRun.RunsIn.WORKERS.value
+
+MOST_AT_ONCE: Final = 500
 
 LOST: Final = {"code": "worker_lost", "detail": "Its process died; the outcome is unknown."}
 
 # Sagas whose process has stopped renewing its lease; whoever still moves one is passed over.
 ABANDONED = f"""
     SELECT {COLUMNS} FROM saga_runs s
-     WHERE s.lease_until < clock_timestamp() AND s.runs_in = '{PROCESS}' ORDER BY s.id LIMIT 100
+     WHERE s.lease_until < clock_timestamp() AND s.runs_in = '{PROCESS}' ORDER BY s.id LIMIT 1
        FOR NO KEY UPDATE SKIP LOCKED
 """
-IS_ABANDONED = "SELECT 1 FROM saga_runs WHERE lease_until < clock_timestamp() LIMIT 1"
+IS_ABANDONED = f"SELECT 1 FROM saga_runs WHERE lease_until < clock_timestamp() AND runs_in = '{PROCESS}' LIMIT 1"
 
 # The newest activity of each step and of each compensation.
 NEWEST = """
@@ -47,13 +52,10 @@ UNPARK = """
 
 def take_over(metadata: JSON) -> int:
     """Hand sagas of dead processes to the workers, or fail them as `not_recoverable`; give how many."""
-    if execute(IS_ABANDONED).fetchone() is None:
-        return 0
-    with transaction.atomic(durable=True):
-        found = rows.fetch(ABANDONED, None)
-        moves = [_taken_over(row) for row in found]
-        progress.written(progress.carry_on(moves, {row.id: row for row in found}), metadata)
-    return len(found)
+    taken = 0
+    while taken < MOST_AT_ONCE and execute(IS_ABANDONED).fetchone() is not None and _take_one(metadata):
+        taken += 1
+    return taken
 
 
 def obstacle(plan: Sequence[JSON]) -> str:
@@ -80,6 +82,23 @@ def begin_again(move: Move) -> None:
             _step_again(move, entry, found.get((entry["name"], activities.STEP)))
         if entry["compensation"]["state"] == RUNNING:
             _compensation_again(move, entry, found.get((entry["name"], activities.COMPENSATION)))
+
+
+# Each alone: what is wrong with one is not the next one's.
+def _take_one(metadata: JSON) -> bool:
+    found: list[Row] = []
+    try:
+        with transaction.atomic(durable=True):
+            found = rows.fetch(ABANDONED, None)
+            moves = [_taken_over(row) for row in found]
+            progress.written(progress.carry_on(moves, {row.id: row for row in found}), metadata)
+    except batch.CULPABLE as error:
+        logger.exception("saga.not_taken_over", extra={"sagas": [row.id for row in found]})
+        with transaction.atomic(durable=True):
+            why = f"The process that carried it on died. {type(error).__name__}: {error}".replace("\x00", "")
+            failed = [progress.stuck(row, clock.now(), "not_recoverable", why) for row in rows.fetch(ABANDONED, None)]
+            progress.written(failed, metadata)
+    return bool(found)
 
 
 def _taken_over(row: Row) -> Move:

@@ -1,0 +1,66 @@
+"""Actions and compensations that any process can import, and what tests want to know of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+from engine.saga_context import current_saga_id, current_step
+
+done: list[str] = []
+_lock = threading.Lock()
+
+
+class CardDeclined(Exception):
+    """What a bank says."""
+
+
+def note(word: str) -> str:
+    """Do something that leaves a trace in this process."""
+    with _lock:
+        done.append(word)
+    return f"did {word}"
+
+
+def undo(word: str) -> str:
+    """Undo it."""
+    with _lock:
+        done.append(f"not {word}")
+    return f"undid {word}"
+
+
+async def note_async(word: str) -> str:
+    """Likewise, asynchronously."""
+    return note(word)
+
+
+def decline(*_: Any) -> None:
+    """Fail for good."""
+    raise CardDeclined("no funds")
+
+
+def hopeless(*_: Any) -> None:
+    """Fail to undo."""
+    raise RuntimeError("nobody answers")
+
+
+def exit_at_once(*_: Any) -> None:
+    """Take the whole worker process along."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def not_json(*_: Any) -> object:
+    """Give back what cannot be kept."""
+    return object()
+
+
+def tell(folder: str, word: str) -> dict[str, Any]:
+    """Leave a trace that other processes see, with the context it was called in."""
+    step = current_step.get()
+    assert step is not None
+    with (Path(folder) / "log").open("a", encoding="utf-8") as log:
+        log.write(f"{word} {step.idempotency_key} {step.attempt}\n")
+    return {"saga": current_saga_id.get(), "step": step.step, "results": step.results, "result": step.result}
