@@ -10,17 +10,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from engine.event_store.aggregate import Aggregate
+    from engine.event_store.events import Event
+    from engine.event_store.store import Append, EventStore
+    from engine.event_store.upcasters import register_upcaster
     from engine.inbox import publish_event
     from engine.operations import cancel, pause, resume, retry
     from engine.projections.manager import ProjectionManager
     from engine.projections.projection import Projection
     from engine.schedules import register_audience
+    from engine.state_machine import StateMachine
     from engine.triggers import start, start_many
     from engine.twins import acancel, apause, apublish_event, aresume, aretry, astart
+    from engine.workflow_state import WorkflowState
 
 __all__ = [
+    "Aggregate",
+    "Append",
+    "Event",
+    "EventStore",
     "Projection",
     "ProjectionManager",
+    "StateMachine",
+    "WorkflowState",
     "acancel",
     "apause",
     "apublish_event",
@@ -31,6 +43,7 @@ __all__ = [
     "pause",
     "publish_event",
     "register_audience",
+    "register_upcaster",
     "resume",
     "retry",
     "start",
@@ -38,6 +51,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "engine.event_store.aggregate": ("Aggregate",),
+    "engine.event_store.events": ("Event",),
+    "engine.event_store.store": ("Append", "EventStore"),
+    "engine.event_store.upcasters": ("register_upcaster",),
+    "engine.state_machine": ("StateMachine",),
+    "engine.workflow_state": ("WorkflowState",),
     "engine.inbox": ("publish_event",),
     "engine.operations": ("cancel", "pause", "resume", "retry"),
     "engine.projections.manager": ("ProjectionManager",),
