@@ -7,7 +7,9 @@ commit.
 
 from __future__ import annotations
 
+import threading
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -17,6 +19,9 @@ from celery import current_app
 from kombu import Connection
 
 JSON = dict[str, Any]
+
+# What lies in memory is the whole process's.
+_memory = threading.Lock()
 
 # Marks the bell and puts its message into the queue, unless one is on its way: one round trip.
 # KEYS: the mark, the queue. ARGV: milliseconds, the message.
@@ -43,11 +48,18 @@ def message(task: str, queue: str, *, countdown_s: float, expires_s: float) -> b
     return orjson.dumps(template | {"headers": headers, "properties": properties})
 
 
-# Celery publishes into memory, and what lies there is what it would have put into the broker: both transports are
-# virtual ones that share their message format.
 @lru_cache(maxsize=16)
 def _template(task: str, queue: str) -> JSON:
-    with Connection("memory://", transport_options={"polling_interval": 0}) as memory:
-        current_app.send_task(task, queue=queue, connection=memory)
+    return as_stored(queue, lambda memory: current_app.send_task(task, queue=queue, connection=memory))
+
+
+def as_stored(queue: str, publish: Callable[[Connection], object]) -> JSON:
+    """
+    Have Celery publish one message into memory, and give what lies there.
+
+    It is what would lie in the broker: both transports are virtual ones that share their message format.
+    """
+    with _memory, Connection("memory://", transport_options={"polling_interval": 0}) as memory:
+        publish(memory)
         found: JSON = memory.default_channel._get(queue)  # type: ignore[attr-defined]  # noqa: SLF001 - its own format is the point
     return found

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 import orjson
 from celery import chain, current_app
 from django.db import transaction
-from kombu import Connection
 
+from engine import bell_messages
 from engine.bells import ringer
 
 logger = logging.getLogger(__name__)
@@ -63,13 +63,10 @@ def _parts(saga_ids: Sequence[str], instance_ids: Sequence[str]) -> Iterator[tup
         yield [], list(instance_ids[begin : begin + IDS_PER_CHAIN])
 
 
-# Celery publishes into memory, and what lies there is what it would have put into the broker; see bell_messages. Its
-# own way to the broker may hang its caller.
+# Celery's own way to the broker may hang its caller.
 def _message(saga_ids: list[str], instance_ids: list[str], links: int) -> bytes:
     link = current_app.signature(
         TASK, kwargs={"saga_ids": saga_ids, "instance_ids": instance_ids}, immutable=True, queue=QUEUE
     )
-    with Connection("memory://", transport_options={"polling_interval": 0}) as memory:
-        chain(*[link.clone() for _ in range(links)]).apply_async(connection=memory)
-        found = memory.default_channel._get(QUEUE)  # type: ignore[attr-defined]  # noqa: SLF001 - its own format is the point
-    return orjson.dumps(found)
+    whole = chain(*[link.clone() for _ in range(links)])
+    return orjson.dumps(bell_messages.as_stored(QUEUE, lambda memory: whole.apply_async(connection=memory)))

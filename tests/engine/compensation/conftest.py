@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+import orjson
 import pytest
 from django.db import connection
 
-from engine import activity_worker
+from engine import activity_worker, bells
 from engine.nodes import registry
 from engine.nodes.action_config import ActionConfig
 from engine.nodes.base import Node
@@ -72,6 +73,20 @@ class Refund(Node):
 
 def _answer(name: str) -> Outcome | None:
     return Book.answers[name].pop(0) if Book.answers.get(name) else None
+
+
+@pytest.fixture(autouse=True)
+def pushed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Messages are recorded, not sent."""
+    messages: list[dict[str, Any]] = []
+
+    def push(queue: str, payloads: list[bytes]) -> bool:
+        assert queue == "activities"
+        messages.extend(orjson.loads(payload) for payload in payloads)
+        return True
+
+    monkeypatch.setattr(bells.ringer, "push", push)
+    return messages
 
 
 @pytest.fixture(autouse=True)
