@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +41,25 @@ TRIGGERS = """
 """
 
 
-def enter(wave: Sequence[Arrival], now: datetime, metadata: dict[str, str]) -> None:
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An event, and an entry node that it fires."""
+
+    arrival: Arrival
+    flow_id: str
+    node_id: str
+
+
+def find(wave: Sequence[Arrival], now: datetime) -> list[Match]:
+    """Find the entries that the events of a wave fire; what is refused is noted on the event with its reason."""
+    return [Match(*found) for found in _matches(wave, now)]
+
+
+def enter(matches: Sequence[Match], now: datetime, metadata: dict[str, str]) -> None:
     """Start the flows whose entry matches an event; what is refused is noted on the event with its reason."""
     groups: dict[tuple[str, str], list[Arrival]] = {}
-    for arrival, flow_id, node_id in _matches(wave, now):
-        groups.setdefault((flow_id, node_id), []).append(arrival)
+    for each in matches:
+        groups.setdefault((each.flow_id, each.node_id), []).append(each.arrival)
     flows = Flow.objects.in_bulk({flow_id for flow_id, _ in groups})
     by_id = {str(key): flow for key, flow in flows.items()}
     for (flow_id, node_id), arrivals in sorted(groups.items()):

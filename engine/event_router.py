@@ -16,7 +16,9 @@ from engine import bells, clock, routing
 from engine.bells import Bell
 from engine.conf import engine_settings
 from engine.connections import execute
+from engine.execution import claim
 from engine.execution.batch import CULPABLE
+from engine.execution.claim import Claims
 
 JSON = dict[str, Any]
 logger = logging.getLogger(__name__)
@@ -106,6 +108,7 @@ def route(*, slice_s: float | None = None, task_id: str = "") -> int:
     metadata = {"actor": "event", "task_id": task_id}
     routed = 0
     while time.monotonic() < until:
+        claim.bury_the_dead_now_and_then()
         done = _route_batch(settings.router_batch_size, metadata)
         routed += done
         if not done:
@@ -122,21 +125,22 @@ def is_waiting() -> bool:
 def _route_batch(limit: int, metadata: dict[str, str]) -> int:
     keys: list[tuple[str, str]] = []
     try:
-        with transaction.atomic(durable=True):
+        with claim.claims(metadata["task_id"]) as claims, transaction.atomic(durable=True):
             keys = [(row[0], row[1]) for row in execute(TAKE_PARTICIPANTS, {"limit": limit}).fetchall()]
             if len(keys) >= limit // 2:
                 bells.ring(Bell.ROUTE)
-            return _route_participants(keys, metadata)
+            return _route_participants(keys, metadata, claims)
     except CULPABLE as error:
         logger.warning("routing.undone", extra={"participants": len(keys), "error": repr(error)})
         return sum(_route_alone(key, metadata) for key in keys)
 
 
-# What one participant's event does cannot be stored: it is marked, and the others go on without it.
+# What one participant's event does cannot be stored: it is marked, and the others go on without it. Nobody is run here,
+# so that what cannot be stored is the event's own doing: what its instances do is theirs, and the loop's to judge.
 def _route_alone(key: tuple[str, str], metadata: dict[str, str]) -> int:
     try:
         with transaction.atomic(durable=True):
-            return _route_participants([key], metadata)
+            return _route_participants([key], metadata, None)
     except CULPABLE as error:
         logger.exception("event.unroutable", extra={"participant": key[1]})
         with transaction.atomic(durable=True):
@@ -147,7 +151,7 @@ def _route_alone(key: tuple[str, str], metadata: dict[str, str]) -> int:
         return len(first)
 
 
-def _route_participants(keys: list[tuple[str, str]], metadata: dict[str, str]) -> int:
+def _route_participants(keys: list[tuple[str, str]], metadata: dict[str, str], claims: Claims | None) -> int:
     arrivals = _read(keys)
     if not arrivals:
         return 0
@@ -155,9 +159,10 @@ def _route_participants(keys: list[tuple[str, str]], metadata: dict[str, str]) -
     if len(waves) > 1:
         routing.hold_listeners(arrivals)
     for wave in waves:
-        routing.route_wave(wave, clock.now(), metadata)
+        routing.route_wave(wave, clock.now(), metadata, claims)
     _mark(arrivals)
-    bells.ring_on_commit(Bell.ADVANCE)
+    if claims:
+        claims.close()
     return len(arrivals)
 
 

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from engine import entries
+from engine import bells, entries
+from engine.bells import Bell
 from engine.connections import execute
-from engine.execution import batch, rows, write
+from engine.execution import batch, rows, woken, write
 from engine.execution.burst import Burst
 from engine.expressions import Scope, parse
 from engine.moments import iso
 
 if TYPE_CHECKING:
     from engine.event_router import Arrival
+    from engine.execution.claim import Claims
 
 JSON = dict[str, Any]
 logger = logging.getLogger(__name__)
@@ -36,8 +38,13 @@ LISTENERS = """
 FORGET = "DELETE FROM event_subscriptions WHERE id = ANY(%s)"
 
 
-def route_wave(wave: Sequence[Arrival], now: datetime, metadata: dict[str, str]) -> None:
-    """Resolve waits, then goals and exits, then start flows: one event of each participant, locks held."""
+def route_wave(wave: Sequence[Arrival], now: datetime, metadata: dict[str, str], claims: Claims | None) -> None:
+    """
+    Resolve waits, then goals and exits, then start flows: one event of each participant, locks held.
+
+    With `claims` given, whoever wakes is run at once, unless an event of the participant also starts a flow: whether it
+    may is decided by how the runs stood when it came.
+    """
     listeners = _listeners(wave)
     found = rows.lock({each[3] for each in listeners})
     bursts: dict[str, Burst] = {}
@@ -56,10 +63,20 @@ def route_wave(wave: Sequence[Arrival], now: datetime, metadata: dict[str, str])
         listener = _Listener(kind, node_id, raw_filter, since, until, instance_id in paused)
         if _guarded(listener, arrival, burst):
             spent.append(sub_id)
-    write.batch([burst for burst in bursts.values() if burst.events], metadata=metadata)
+    wanted = entries.find(wave, now)
+    heard = [burst for burst in bursts.values() if burst.events]
+    if claims is not None:
+        entering = {(each.arrival.tenant_id, each.arrival.participant_id) for each in wanted}
+        stays = [each for each in heard if (each.state.tenant_id, each.state.participant_id) in entering]
+        goes = [each for each in heard if (each.state.tenant_id, each.state.participant_id) not in entering]
+        heard = stays + woken.run(goes, found, claims)
+    write.batch(heard, metadata=metadata)
+    woken.ring_for(heard)
+    if any(each.is_runnable for each in heard):
+        bells.ring_on_commit(Bell.ADVANCE)
     if spent:
         execute(FORGET, [spent])
-    entries.enter(wave, now, metadata)
+    entries.enter(wanted, now, metadata)
 
 
 def hold_listeners(arrivals: Sequence[Arrival]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,9 +13,12 @@ from engine import bells, clock
 from engine.bells import Bell
 from engine.conf import engine_settings
 from engine.connections import execute
-from engine.execution import batch, rows, write
+from engine.execution import batch, claim, rows, woken, write
 from engine.execution.burst import Burst
+from engine.execution.claim import Claims
 from engine.moments import iso
+
+logger = logging.getLogger(__name__)
 
 # Finds due timers and locks their instances, in the order in which they are due; whoever is locked elsewhere is passed
 # over. A timer whose participant has an event in the inbox that may still win, by its own time, is left for the router.
@@ -69,6 +73,7 @@ def wake_due(*, slice_s: float | None = None, task_id: str = "") -> int:
     until = time.monotonic() + (settings.slice_s if slice_s is None else slice_s)
     fired = 0
     while time.monotonic() < until:
+        claim.bury_the_dead_now_and_then()
         taken, done = _fire_batch(settings.router_batch_size, {"actor": "timer", "task_id": task_id})
         fired += done
         if not taken:
@@ -89,6 +94,16 @@ def announce_near() -> None:
 
 
 def _fire_batch(limit: int, metadata: dict[str, str]) -> tuple[int, int]:
+    try:
+        with claim.claims(metadata["task_id"]) as claims:
+            return _fire(limit, metadata, claims)
+    except batch.CULPABLE as error:
+        # What somebody does once woken cannot be stored: all are only woken, and the loop finds out who it is.
+        logger.warning("timers.undone", extra={"error": repr(error)})
+        return _fire(limit, metadata, None)
+
+
+def _fire(limit: int, metadata: dict[str, str], claims: Claims | None) -> tuple[int, int]:
     with transaction.atomic(durable=True):
         now = clock.now()
         found = execute(TAKE_DUE, {"now": now, "limit": limit}).fetchall()
@@ -100,8 +115,13 @@ def _fire_batch(limit: int, metadata: dict[str, str]) -> tuple[int, int]:
         due = [each for each in found if not each[-4]]
         gone = {row[0] for row in execute(FIRE, [[each[-3] for each in due]]).fetchall()} if due else set()
         bursts = _resolve([each for each in due if each[-3] in gone], now)
+        if claims is not None:
+            bursts = woken.run(bursts, {row.id: row for row in map(_row, due)}, claims)
         write.batch(bursts, metadata=metadata)
-        if bursts:
+        if claims is not None:
+            claims.close()
+        woken.ring_for(bursts)
+        if any(burst.is_runnable for burst in bursts):
             bells.ring_on_commit(Bell.ADVANCE)
     return len(found), len(bursts)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
 from django.db import DataError, IntegrityError, InternalError, ProgrammingError
 
 from engine import ports
+from engine.event_store.events import Event
 from engine.execution import claim, lookback, program, uptake, write
 from engine.execution.burst import Burst
 from engine.execution.executor import Executor
@@ -52,6 +55,30 @@ def open_burst(row: Row, now: datetime) -> Burst:
     )
 
 
+@dataclass(slots=True, eq=False)
+class Visit:
+    """One instance in the hands of a batch: how its row was read, and what it has heard before it is run."""
+
+    row: Row
+    executor: Executor
+    heard: Sequence[tuple[Event, bytes]] = ()
+
+    @property
+    def burst(self) -> Burst:
+        """What it does."""
+        return self.executor.burst
+
+    def anew(self) -> Burst:
+        """Open it once more, with what it has heard and nothing of what it has done."""
+        fresh = open_burst(self.row, self.burst.now)
+        fresh.cause = self.burst.cause
+        for event, data in self.heard:
+            fresh.record(event.type, orjson.loads(data))
+            if event.type == "wait_resolved":
+                fresh.disarm(event.data["node"])
+        return fresh
+
+
 def drive(rows: Sequence[Row], now: datetime) -> list[Burst]:
     """
     Run every row as far as it goes.
@@ -60,26 +87,26 @@ def drive(rows: Sequence[Row], now: datetime) -> list[Burst]:
     with a router is left
     out, and stays runnable.
     """
-    executors = _executors([row for row in rows if not claim.is_quarantined(row)], now)
-    rows_by_id = {row.id: row for row in rows}
-    done = {row.id: _quarantined(row, now) for row in rows if claim.is_quarantined(row)}
-    for each in executors:
-        done[each.burst.state.id] = _guarded(each, rows_by_id[each.burst.state.id], now)
-    pending = _about_to_wait(executors, done)
-    while pending:
-        contended = _look_back(pending)
-        for each in contended:
-            done.pop(each.burst.state.id)
-        again = [each for each in pending if each not in contended and each.burst.is_runnable]
-        for each in again:
-            done[each.burst.state.id] = _guarded(each, rows_by_id[each.burst.state.id], now)
-        pending = _about_to_wait(again, done)
-    return list(done.values())
+    quarantined = [_quarantined(row, now) for row in rows if claim.is_quarantined(row)]
+    fit = [row for row in rows if not claim.is_quarantined(row)]
+    return quarantined + _run(fit, [open_burst(row, now) for row in fit])
+
+
+def go_on(rows: Sequence[Row], bursts: Sequence[Burst]) -> list[Burst]:
+    """
+    Run bursts that have just heard of something, in their rows' order; what they have heard stands, whatever comes.
+
+    One whose participant's lock is with somebody else has only heard, and is runnable.
+    """
+    return _run(rows, bursts)
 
 
 def failed(row: Row, now: datetime, code: str, detail: str) -> Burst:
     """Throw away what an instance did in this batch and fail it instead."""
-    burst = open_burst(row, now)
+    return _fail(open_burst(row, now), code, detail)
+
+
+def _fail(burst: Burst, code: str, detail: str) -> Burst:
     burst.looked, burst.deaths = True, 0
     burst.fail(
         code, detail, next((key for key, each in burst.state.tokens.items() if each["status"] == "running"), None)
@@ -87,8 +114,26 @@ def failed(row: Row, now: datetime, code: str, detail: str) -> Burst:
     return burst
 
 
-def _executors(rows: Iterable[Row], now: datetime) -> list[Executor]:
-    bursts = [open_burst(row, now) for row in rows]
+def _run(rows: Sequence[Row], bursts: Sequence[Burst]) -> list[Burst]:
+    visits = _visits(rows, bursts)
+    done = {each.row.id: _guarded(each) for each in visits}
+    pending = _about_to_wait(visits, done)
+    while pending:
+        contended = _look_back(pending)
+        for each in contended:
+            if each.heard:
+                done[each.row.id] = each.anew()
+            else:
+                del done[each.row.id]
+        again = [each for each in pending if each not in contended and each.burst.is_runnable]
+        for each in again:
+            done[each.row.id] = _guarded(each)
+        pending = _about_to_wait(again, done)
+    return list(done.values())
+
+
+def _visits(rows: Sequence[Row], bursts: Sequence[Burst]) -> list[Visit]:
+    heard = [tuple(burst.events) for burst in bursts]
     for burst in bursts:
         # Only whoever ran and lived is beyond suspicion; an event that reaches a suspect proves nothing.
         burst.looked, burst.deaths = True, 0
@@ -99,27 +144,31 @@ def _executors(rows: Iterable[Row], now: datetime) -> list[Executor]:
             wanted.setdefault(burst.state.tenant_id, set()).add(burst.state.participant_id)
     profiles = {tenant: ports.bound().profiles.fetch_many(tenant, sorted(ids)) for tenant, ids in wanted.items()}
     return [
-        Executor(burst, participant=profiles.get(burst.state.tenant_id, {}).get(burst.state.participant_id))
-        for burst in bursts
+        Visit(
+            row,
+            Executor(burst, participant=profiles.get(burst.state.tenant_id, {}).get(burst.state.participant_id)),
+            events,
+        )
+        for row, burst, events in zip(rows, bursts, heard, strict=True)
     ]
 
 
 # A run that ended or failed meanwhile waits for nothing.
-def _about_to_wait(executors: Sequence[Executor], done: dict[str, Burst]) -> list[Executor]:
+def _about_to_wait(visits: Sequence[Visit], done: dict[str, Burst]) -> list[Visit]:
     return [
         each
-        for each in executors
-        if each.waits and done[each.burst.state.id] is each.burst and each.burst.state.status in ("running", "waiting")
+        for each in visits
+        if each.executor.waits and done[each.row.id] is each.burst and each.burst.state.status in ("running", "waiting")
     ]
 
 
-def _guarded(executor: Executor, row: Row, now: datetime) -> Burst:
+def _guarded(visit: Visit) -> Burst:
     try:
-        executor.drive()
+        visit.executor.drive()
     except Exception as error:
-        logger.exception("instance.raised", extra={"instance": row.id})
-        return failed(row, now, "error", f"{type(error).__name__}: {error}")
-    return executor.burst
+        logger.exception("instance.raised", extra={"instance": visit.row.id})
+        return _fail(visit.anew(), "error", f"{type(error).__name__}: {error}")
+    return visit.burst
 
 
 def _quarantined(row: Row, now: datetime) -> Burst:
@@ -128,13 +177,10 @@ def _quarantined(row: Row, now: datetime) -> Burst:
 
 # Takes the locks of the participants about to wait for an event, then resolves the waits whose event is already there,
 # or whose time is up.
-def _look_back(executors: Sequence[Executor]) -> list[Executor]:
-    keys = {
-        each: lookback.participant_key(each.burst.state.tenant_id, each.burst.state.participant_id)
-        for each in executors
-    }
+def _look_back(visits: Sequence[Visit]) -> list[Visit]:
+    keys = {each: lookback.participant_key(each.row.tenant_id, each.row.participant_id) for each in visits}
     got = lookback.try_participants(keys.values())
-    winners = [each for each in executors if keys[each] in got]
+    winners = [each.executor for each in visits if keys[each] in got]
     found = lookback.earlier_events([glance for each in winners for glance in _glances(each)])
     for each in winners:
         for node_id, wait in list(each.waits.items()):
@@ -145,7 +191,7 @@ def _look_back(executors: Sequence[Executor]) -> list[Executor]:
                 each.resolve(node_id, {"by": "event", "event": event, "matched_from": "lookback"})
             elif wait.until is not None and wait.until <= each.burst.now:
                 each.resolve(node_id, {"by": "timer"})
-    return [each for each in executors if keys[each] not in got]
+    return [each for each in visits if keys[each] not in got]
 
 
 def _glances(executor: Executor) -> list[lookback.Glance]:

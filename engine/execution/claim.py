@@ -7,7 +7,8 @@ import secrets
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -81,7 +82,7 @@ ANNOUNCE = """
 BURIAL_EVERY_S = 0.25
 
 NAME = "UPDATE batch_claims SET instance_ids = %s WHERE id = %s"
-WITHDRAW = "DELETE FROM batch_claims WHERE id = %s"
+WITHDRAW = "DELETE FROM batch_claims WHERE id = ANY(%s::uuid[])"
 
 # Marks the instances of dead workers' claims. One that was claimed alone has one more death on it; one of a batch is
 # only under suspicion. Whoever gets the advisory lock of a worker knows that it is dead; the transaction's end gives
@@ -127,10 +128,10 @@ class Announcer:
         with self._guard:
             self._connected().execute(NAME, [ids, claim_id], prepare=True)
 
-    def withdraw(self, claim_id: str) -> None:
-        """Take back the claim of an undone batch; if the connection is gone, so is the lock, and it is buried."""
+    def withdraw(self, claim_ids: list[str]) -> None:
+        """Take back the claims of an undone batch; if the connection is gone, so is the lock, and they are buried."""
         with self._guard, suppress(psycopg.Error):
-            self._connected().execute(WITHDRAW, [claim_id])
+            self._connected().execute(WITHDRAW, [claim_ids])
 
     def key(self) -> int:
         """Give this process's worker key."""
@@ -147,6 +148,43 @@ class Announcer:
 
 
 announcer = Announcer()
+
+
+class Claims:
+    """What one transaction says that it is about to run; nothing of it outlives the transaction, however it ends."""
+
+    def __init__(self, task_id: str) -> None:
+        self._task_id = task_id
+        self._ids: list[str] = []
+
+    def announce(self, ids: list[str]) -> str:
+        """Commit a claim row for these instances and give its id."""
+        claim_id = announcer.announce(ids, task_id=self._task_id)
+        self._ids.append(claim_id)
+        return claim_id
+
+    def close(self) -> None:
+        """Delete the rows together with what the transaction writes."""
+        if self._ids:
+            execute(WITHDRAW, [self._ids])
+
+    def withdraw(self) -> None:
+        """Delete the rows of a transaction that was undone."""
+        if self._ids:
+            announcer.withdraw(self._ids)
+
+
+@contextmanager
+def claims(task_id: str) -> Iterator[Claims]:
+    """Give the claims of the transaction inside of it; undone with it."""
+    made = Claims(task_id)
+    try:
+        yield made
+    except BaseException:
+        made.withdraw()
+        raise
+
+
 _next_burial = [0.0]
 
 
@@ -178,11 +216,6 @@ def set_aside(ids: list[str]) -> None:
 def unmark(ids: list[str]) -> None:
     """Take instances that have nothing to do out of the runnable index."""
     execute(UNMARK, [ids])
-
-
-def withdraw_in_batch(claim_id: str) -> None:
-    """Delete the claim together with what the batch writes."""
-    execute(WITHDRAW, [claim_id])
 
 
 def bury_the_dead() -> int:

@@ -12,7 +12,7 @@ from django.db import transaction
 from engine import bells, clock
 from engine.bells import Bell
 from engine.conf import engine_settings
-from engine.execution import batch, claim, write
+from engine.execution import batch, claim, woken, write
 from engine.execution.burst import Burst
 from engine.execution.rows import Row
 
@@ -61,30 +61,24 @@ def run_batch(take: Callable[[], list[Row]], metadata: dict[str, str], *, one_by
     `one_by_one` names each instance alone while it runs, so that a process that dies then says whose fault it was.
     """
     taken: list[Row] = []
-    claim_id = ""
     try:
-        with transaction.atomic(durable=True):
+        with claim.claims(metadata["task_id"]) as claims, transaction.atomic(durable=True):
             taken = take()
             if not taken:
                 return 0, 0
             if len(taken) == engine_settings().batch_size:
                 bells.ring(Bell.ADVANCE)
-            claim_id = claim.announcer.announce([row.id for row in taken], task_id=metadata["task_id"])
+            claim_id = claims.announce([row.id for row in taken])
             bursts = _run_one_by_one(taken, claim_id) if one_by_one else _run(taken)
             write.batch(bursts, metadata=metadata)
             if idle := [burst.state.id for burst in bursts if not burst.events]:
                 claim.unmark(idle)
-            claim.withdraw_in_batch(claim_id)
-            _ring_for(bursts)
+            claims.close()
+            woken.ring_for(bursts)
         return len(taken), len(bursts)
     except batch.CULPABLE as error:
-        claim.announcer.withdraw(claim_id)
         logger.warning("batch.undone", extra={"instances": len(taken), "error": repr(error)})
         return len(taken), _run_by_halves([row.id for row in taken], metadata, error)
-    except BaseException:
-        if claim_id:
-            claim.announcer.withdraw(claim_id)
-        raise
 
 
 def _run(taken: Sequence[Row]) -> list[Burst]:
@@ -123,9 +117,3 @@ def _fail_alone(instance_id: str, metadata: dict[str, str], error: Exception) ->
             metadata=metadata,
         )
     return len(rows)
-
-
-def _ring_for(bursts: Sequence[Burst]) -> None:
-    if any(burst.activities for burst in bursts):
-        bells.ring_on_commit(Bell.ACTIVITIES)
-    bells.count_down_on_commit({timer.due_at for burst in bursts for timer in burst.timers.values()})
