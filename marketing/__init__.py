@@ -1,1 +1,1 @@
-"""Why flows run: journeys, customers, segments and channels. Nothing is here yet: the engine works without it."""
+"""Why flows run: journeys, customers, segments and channels. The engine knows it only by its ports."""

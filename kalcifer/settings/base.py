@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "tenants",
     "flows",
     "engine",
+    "marketing",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",

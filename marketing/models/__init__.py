@@ -1,0 +1,33 @@
+"""What marketing keeps, as rows."""
+
+from marketing.models.consent import CHANNELS, Consent, ConsentChange, Suppression, Topic
+from marketing.models.customer import Customer, PushToken
+from marketing.models.delivery import CapSlot, Channel, Conversion, Delivery, DeliveryStatus
+from marketing.models.journey import Journey, JourneyStatus
+from marketing.models.segment import Segment, SegmentDue, SegmentMember
+from marketing.models.template import Coupon, CouponPool, Link, Template, TemplateVersion
+
+__all__ = [
+    "CHANNELS",
+    "CapSlot",
+    "Channel",
+    "Consent",
+    "ConsentChange",
+    "Conversion",
+    "Coupon",
+    "CouponPool",
+    "Customer",
+    "Delivery",
+    "DeliveryStatus",
+    "Journey",
+    "JourneyStatus",
+    "Link",
+    "PushToken",
+    "Segment",
+    "SegmentDue",
+    "SegmentMember",
+    "Suppression",
+    "Template",
+    "TemplateVersion",
+    "Topic",
+]
