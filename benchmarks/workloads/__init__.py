@@ -4,7 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.bench import Bench
-from benchmarks.workloads import activity3, chain3, chain10, events, growth, latency, recovery, timers, waiting
+from benchmarks.workloads import (
+    activity3,
+    chain3,
+    chain10,
+    events,
+    growth,
+    latency,
+    recovery,
+    saga_fail,
+    timers,
+    waiting,
+)
 
 Workload = Callable[[Bench], dict[str, Any]]
 
@@ -17,5 +28,6 @@ ALL: dict[str, Workload] = {
     "events": events.run,
     "waiting": waiting.run,
     "recovery": recovery.run,
+    "saga_fail": saga_fail.run,
     "growth": growth.run,
 }

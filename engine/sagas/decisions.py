@@ -85,6 +85,8 @@ def _end(state: SagaState) -> list[Decision]:
     if any(entry["state"] == RUNNING for entry in state.steps):
         return []
     if _is_past_pivot(state):
+        if all(entry["state"] == COMPLETED for entry in state.steps):
+            return [("saga_completed", {})]
         ending = state.ending or {}
         reason = (ending.get("error") or {}).get("detail", "")
         return failure(state, "failed_after_pivot", f"There is no way back after the pivot. {reason}".strip())

@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.moments import iso
 from engine.sagas.state import COMPLETED, SagaState
+from engine.workflow_state import WorkflowState
 
 JSON = dict[str, Any]
 
@@ -30,7 +31,7 @@ def of(state: SagaState) -> JSON:
         "results": state.results,
         "input": state.input,
         "ending": state.ending,
-        "error": state.error or (state.ending or {}).get("error"),
+        "error": None if state.status == WorkflowState.COMPLETED else state.error or (state.ending or {}).get("error"),
         "left": (state.error or {}).get("left", []),
         "deadline_at": _iso(state.deadline_at),
         "created_at": _iso(state.created_at),

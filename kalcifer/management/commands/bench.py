@@ -21,7 +21,7 @@ from kalcifer import outside
 from kalcifer.embedded.layout import Layout
 from kalcifer.exits import Exit
 
-WORKLOADS = ("chain3", "chain10", "activity3", "latency", "timers", "events", "waiting", "recovery")
+WORKLOADS = ("chain3", "chain10", "activity3", "latency", "timers", "events", "waiting", "recovery", "saga_fail")
 SOURCES = Path(__file__).resolve().parents[3]
 
 
