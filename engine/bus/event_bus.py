@@ -17,6 +17,7 @@ from engine.bus.handlers import Handler
 from engine.bus.local import Closures
 from engine.bus.retry import Patience
 from engine.bus.subscriptions import Subscription
+from engine.errors import InvalidEvent
 from engine.event_store.events import Event
 from tenants.models import Tenant
 
@@ -93,7 +94,7 @@ class EventBus:
     def publish_many_sync(
         self, events: Sequence[Event], *, loop: asyncio.AbstractEventLoop | None = None
     ) -> Sequence[Event]:
-        """Publish several events like `publish_sync`; closures are called on `loop`. Costs nothing if nobody listens."""
+        """Publish several events as `publish_sync` does, closures to `loop`; next to free where nobody listens."""
         tenant_id = tenancy.id_of(self._tenant)
         if not self._closures.subscriptions and not subscriptions.known_for(tenant_id):
             return events
@@ -106,9 +107,11 @@ class EventBus:
         return told
 
     def announce(self, events: Sequence[Event]) -> None:
-        """Tell events that have just been recorded, in the transaction that records them."""
-        if events:
-            self._spread(tenancy.id_of(self._tenant), events)
+        """Tell events that have just been recorded, in the transaction that records them; an EventStore calls this."""
+        tenant_id = tenancy.id_of(self._tenant)
+        if any(event.tenant_id != tenant_id for event in events):
+            raise InvalidEvent("An event is of another tenant than the bus.", attr="tenant_id")
+        self._spread(tenant_id, events)
 
     @property
     def dead_letters(self) -> int:
