@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from engine.operations import cancel, pause, resume, retry
     from engine.projections.manager import ProjectionManager
     from engine.projections.projection import Projection
+    from engine.saga_context import current_saga_id, current_step
+    from engine.sagas.builder import Retry, Saga, SagaStep
+    from engine.sagas.workflow_engine import WorkflowEngine
     from engine.schedules import register_audience
+    from engine.snapshots.manager import SnapshotManager
     from engine.state_machine import StateMachine
     from engine.triggers import start, start_many
     from engine.twins import acancel, apause, apublish_event, aresume, aretry, astart
@@ -31,7 +35,12 @@ __all__ = [
     "EventStore",
     "Projection",
     "ProjectionManager",
+    "Retry",
+    "Saga",
+    "SagaStep",
+    "SnapshotManager",
     "StateMachine",
+    "WorkflowEngine",
     "WorkflowState",
     "acancel",
     "apause",
@@ -40,6 +49,8 @@ __all__ = [
     "aretry",
     "astart",
     "cancel",
+    "current_saga_id",
+    "current_step",
     "pause",
     "publish_event",
     "register_audience",
@@ -61,7 +72,11 @@ _HOMES = {
     "engine.operations": ("cancel", "pause", "resume", "retry"),
     "engine.projections.manager": ("ProjectionManager",),
     "engine.projections.projection": ("Projection",),
+    "engine.saga_context": ("current_saga_id", "current_step"),
+    "engine.sagas.builder": ("Retry", "Saga", "SagaStep"),
+    "engine.sagas.workflow_engine": ("WorkflowEngine",),
     "engine.schedules": ("register_audience",),
+    "engine.snapshots.manager": ("SnapshotManager",),
     "engine.triggers": ("start", "start_many"),
     "engine.twins": ("acancel", "apause", "apublish_event", "aresume", "aretry", "astart"),
 }

@@ -103,7 +103,8 @@ def apply(state: SagaState, event: Event) -> SagaState:
     return state
 
 
-def _new_step(name: str) -> JSON:
+def new_step(name: str) -> JSON:
+    """Give what is kept of a step that nothing has happened to."""
     return {
         "name": name,
         "state": PENDING,
@@ -130,7 +131,7 @@ def _saga_created(state: SagaState, data: JSON, event: Event) -> None:
     for name in ("tenant_id", "name", "definition", "runs_in", "input", "plan"):
         setattr(state, name, data[name])
     state.deadline_at = datetime.fromisoformat(data["deadline_at"]) if data["deadline_at"] else None
-    state.steps = [_new_step(each["name"]) for each in state.plan]
+    state.steps = [new_step(each["name"]) for each in state.plan]
     state.created_at = event.at
 
 

@@ -102,8 +102,8 @@ class Move:
     Collects what happens to one saga; nothing of it exists before the statements have run.
 
     `was` and `previous` are the status and sequence it was read with: the guard of its UPDATE, together with `holder`,
-    the process that must hold its lease; a new saga is held by it from its birth, for `lease_s`. `runnable` has the loop look at it; `cause` is what the metadata of its events
-    says beside the batch's.
+    the process that must hold its lease; a new saga is held by it from its birth, for `lease_s`. `runnable` has the
+    loop look at it; `cause` is what the metadata of its events says beside the batch's.
     """
 
     state: SagaState
