@@ -13,7 +13,7 @@ import inspect
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from weakref import WeakSet
@@ -45,6 +45,7 @@ class Lane:
     subscription: Subscription
     loop: Loop
     events: deque[Event] = field(default_factory=deque)
+    is_told: bool = False
 
 
 class Closures:
@@ -105,39 +106,45 @@ class Closures:
             lane.loop = background.loop
             lane.loop.call_soon_threadsafe(lambda: _keep(asyncio.ensure_future(self._run(lane))))
 
-    # The lane goes with its last event, under the lock: whoever comes later makes a new one.
     async def _run(self, lane: Lane) -> None:
         while True:
+            lane.is_told = False
             try:
-                await self._tell(lane.subscription, lane.events[0])
+                await self._tell(lane)
             except asyncio.CancelledError:
-                # The loop ends before the handler does, so the call is repeated on one that goes on.
-                lane.loop = background.loop
-                self._start(lane)
+                # The loop ends, and another one goes on; what the handler had not finished is begun again there.
+                if not lane.is_told or self._has_more(lane):
+                    lane.loop = background.loop
+                    self._start(lane)
                 raise
-            with self._guard:
-                lane.events.popleft()
-                if lane.events:
-                    continue
-                self._lanes.pop(lane.key, None)
-                waiting, self._idle = ([], self._idle) if self._lanes else (self._idle, [])
-            for call in waiting:
-                call()
-            return
+            if not self._has_more(lane):
+                return
 
-    async def _tell(self, subscription: Subscription, event: Event) -> None:
-        attempt = 0
+    # The lane goes with its last event, under the lock: whoever comes later makes a new one.
+    def _has_more(self, lane: Lane) -> bool:
+        with self._guard:
+            lane.events.popleft()
+            if lane.events:
+                return True
+            self._lanes.pop(lane.key, None)
+            waiting, self._idle = ([], self._idle) if self._lanes else (self._idle, [])
+        for call in waiting:
+            call()
+        return False
+
+    async def _tell(self, lane: Lane) -> None:
+        patience, event, attempt = lane.subscription.retry, lane.events[0], 0
         while True:
             attempt += 1
-            failure = await _attempt(subscription, event)
+            failure = await _attempt(lane, event)
             if failure is None:
                 return
-            if not retry.is_worth_it(subscription.retry, attempt, failure):
+            if not retry.is_worth_it(patience, attempt, failure):
                 break
-            await asyncio.sleep(retry.pause_after(subscription.retry, attempt))
+            await asyncio.sleep(retry.pause_after(patience, attempt))
         with self._guard:
             self.dead_letters += 1
-        context.context_of(event).run(_report, subscription, event, attempt, failure)
+        context.context_of(event).run(_report, lane.subscription, event, attempt, failure)
 
 
 _everybody: WeakSet[Closures] = WeakSet()
@@ -164,33 +171,49 @@ def _keep(task: asyncio.Future[None]) -> None:
 
 
 # Gives what the handler raised. Its own cancellation is such an error, the cancellation of this task is not.
-async def _attempt(subscription: Subscription, event: Event) -> BaseException | None:
-    handler = subscription.handler
-    call = _call_asynchronous if inspect.iscoroutinefunction(handler) else _call_synchronous
-    work = call(handler, event, retry.timeout_of(subscription.retry))
-    task = asyncio.get_running_loop().create_task(work, context=context.context_of(event))
+async def _attempt(lane: Lane, event: Event) -> BaseException | None:
+    task = asyncio.get_running_loop().create_task(_call(lane, event), context=context.context_of(event))
     try:
         await asyncio.wait((task,))
     except asyncio.CancelledError:
+        # A thread cannot be stopped: whether the handler comes to its end is known when it has.
         task.cancel()
+        await asyncio.wait((task,))
         raise
-    if task.cancelled():
-        return asyncio.CancelledError("The handler was cancelled.")
-    return task.exception()
+    return asyncio.CancelledError("The handler was cancelled.") if task.cancelled() else task.result()
 
 
-async def _call_asynchronous(handler: Callable[[Event], Any], event: Event, timeout_s: float) -> None:
+# An exit that is raised inside a task would end the loop, and with it whatever else runs there.
+async def _call(lane: Lane, event: Event) -> BaseException | None:
+    handler, timeout_s = lane.subscription.handler, retry.timeout_of(lane.subscription.retry)
+    try:
+        if inspect.iscoroutinefunction(handler):
+            await _in_time(handler(event), timeout_s)
+        else:
+            await _off_the_loop(lane, handler, event, timeout_s)
+    except asyncio.CancelledError:
+        raise
+    except BaseException as failure:  # noqa: BLE001 - whatever a handler raises is its own failure
+        return failure
+    lane.is_told = True
+    return None
+
+
+async def _in_time(answer: Awaitable[Any], timeout_s: float) -> None:
     async with asyncio.timeout(timeout_s):
-        await handler(event)
+        await answer
 
 
-# A thread cannot be stopped, so it is awaited for as long as it takes.
-async def _call_synchronous(handler: Callable[[Event], Any], event: Event, timeout_s: float) -> None:
+async def _off_the_loop(lane: Lane, handler: Callable[[Event], Any], event: Event, timeout_s: float) -> None:
+    def call() -> Any:
+        answer = handler(event)
+        lane.is_told = not inspect.isawaitable(answer)
+        return answer
+
     # Once the main thread has ended no pool takes work any more, and nobody else uses this loop.
-    answer = await hands.call(handler, event) if threading.main_thread().is_alive() else handler(event)
-    if inspect.isawaitable(answer):
-        async with asyncio.timeout(timeout_s):
-            await answer
+    answer = await hands.call(call) if threading.main_thread().is_alive() else call()
+    if not lane.is_told:
+        await _in_time(answer, timeout_s)
 
 
 def _report(subscription: Subscription, event: Event, attempts: int, failure: BaseException) -> None:
