@@ -19,7 +19,7 @@ from engine.event_store import reading
 from engine.projections import checkpoints
 from engine.projections.checkpoints import Checkpoint
 from engine.projections.projection import Projection
-from engine.projections.skips import passes_by_itself
+from engine.projections.skips import passes_by_itself, storable
 
 JSON = dict[str, Any]
 
@@ -134,5 +134,5 @@ def _stop(projection: Projection, build: int, error: Exception) -> bool:
 def _describe(event: Any, error: Exception) -> JSON:
     names = ("tx", "position", "event_id", "type", "aggregate_type", "aggregate_id", "sequence")
     kind = type(error)
-    said = f"{error}".replace("\0", "")[:LONGEST_DETAIL]
-    return {**dict(zip(names, event, strict=True)), "code": f"{kind.__module__}.{kind.__qualname__}", "detail": said}
+    code, detail = f"{kind.__module__}.{kind.__qualname__}", storable(f"{error}", LONGEST_DETAIL)
+    return {**dict(zip(names, event, strict=True)), "code": code, "detail": detail}

@@ -15,6 +15,7 @@ from engine.projections.checkpoints import Checkpoint
 JSON = dict[str, Any]
 
 LONGEST_REASON = 1_000
+LONGEST_ACTOR = 255
 
 
 def skip(name: str, reason: str, actor: str, build: int | None = None) -> ProjectionSkip:
@@ -59,6 +60,11 @@ def passes_by_itself(checkpoint: Checkpoint, error: JSON) -> bool:
     return True
 
 
+def storable(text: str, longest: int) -> str:
+    """Make a text of any origin one that PostgreSQL takes."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()[:longest]
+
+
 def _pass_over(checkpoint: Checkpoint, error: JSON, reason: str, actor: str) -> ProjectionSkip:
     checkpoints.move(checkpoint, (error["tx"], error["position"]), ())
     return ProjectionSkip.objects.create(
@@ -68,7 +74,7 @@ def _pass_over(checkpoint: Checkpoint, error: JSON, reason: str, actor: str) -> 
         position=error["position"],
         event_id=error["event_id"],
         error=error,
-        reason=reason.replace("\0", "")[:LONGEST_REASON],
-        actor=actor.replace("\0", "")[:255],
+        reason=storable(reason, LONGEST_REASON),
+        actor=storable(actor, LONGEST_ACTOR),
         at=clock.now(),
     )
