@@ -6,6 +6,7 @@ EngineError
 ├── UnknownInstance
 ├── UnknownActivity
 ├── UnknownSchedule
+├── UnknownScheduledWork
 ├── UnknownJob
 ├── UnknownAggregate
 ├── UnknownFold
@@ -94,6 +95,12 @@ class UnknownActivity(EngineError):
 
 class UnknownSchedule(EngineError):
     """There is no such schedule."""
+
+    code = "not_found"
+
+
+class UnknownScheduledWork(EngineError):
+    """Nothing was scheduled under this id."""
 
     code = "not_found"
 

@@ -24,6 +24,7 @@ from engine.execution import claim, loop
 from engine.projections import rounds
 from engine.sagas import loop as sagas
 from engine.sagas import recovery
+from engine.workflow_scheduler import due as scheduled
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ def run_without_broker(slice_s: float) -> None:
     """Do whatever is due in this process: the broker is away, and nothing waits for it."""
     event_router.route(slice_s=slice_s, task_id="sweeper")
     timers.wake_due(slice_s=slice_s, task_id="sweeper")
+    scheduled.run_due(slice_s=slice_s)
     loop.advance(slice_s=slice_s, task_id="sweeper")
     sagas.run(slice_s=slice_s, task_id="sweeper")
     jobs.run_jobs(slice_s)
@@ -67,7 +69,7 @@ def is_runnable() -> bool:
 _patrol = Patrol()
 _LOOKS: dict[Bell, Callable[[], bool]] = {
     Bell.ROUTE: event_router.is_waiting,
-    Bell.WAKE: timers.is_due,
+    Bell.WAKE: lambda: timers.is_due() or scheduled.is_due(),
     Bell.ADVANCE: is_runnable,
     Bell.ACTIVITIES: activities.is_pending,
     Bell.JOBS: jobs.is_waiting,
@@ -112,6 +114,7 @@ class Sweeper:
             run_without_broker(engine_settings().slice_s)
         elif time.monotonic() >= self._near_at:
             timers.announce_near()
+            scheduled.announce_near()
             self._near_at = time.monotonic() + NEAR_EVERY_S
 
     # A second look each round would not find a lock that is held: the session that holds it is asked instead.

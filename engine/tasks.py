@@ -14,6 +14,7 @@ from engine.conf import engine_settings
 from engine.execution import loop
 from engine.projections import rounds
 from engine.sagas import loop as sagas
+from engine.workflow_scheduler import due as scheduled
 
 
 @worker_shutting_down.connect
@@ -39,9 +40,10 @@ def route(self: Any) -> None:
 
 @shared_task(name="engine.wake_due", bind=True)
 def wake_due(self: Any) -> None:
-    """Fire due timers, and run what they woke right here."""
+    """Fire due timers, begin what was scheduled for now, and run what they woke right here."""
     ringer.answer(Bell.WAKE)
-    if timers.wake_due(task_id=self.request.id or ""):
+    begun = scheduled.run_due()
+    if timers.wake_due(task_id=self.request.id or "") or begun:
         loop.advance(task_id=self.request.id or "")
 
 

@@ -14,6 +14,7 @@ from engine.sagas import folding as saga_folding
 from engine.sagas import owner as sagas
 from engine.snapshots import folds
 from engine.vault_lookup import VaultLookup
+from engine.workflow_scheduler import tasks as scheduled_tasks
 from flows import clock as flows_clock
 from flows import lifecycle, publishing, starting
 from flows.graph.model import Graph
@@ -40,6 +41,7 @@ def connect() -> None:
     folds.register(folding.FOLD)
     folds.register(saga_folding.FOLD)
     connecting.connect()
+    scheduled_tasks.connect()
     bus.connect()
     ports.bind(http=http_caller.configured(), secrets=VaultLookup())
 

@@ -42,6 +42,7 @@ STATUS_FOR: Final[dict[type[KalciferError], int]] = {
     engine_errors.UnknownInstance: 404,
     engine_errors.UnknownActivity: 404,
     engine_errors.UnknownSchedule: 404,
+    engine_errors.UnknownScheduledWork: 404,
     engine_errors.UnknownJob: 404,
     engine_errors.UnknownAggregate: 404,
     engine_errors.UnreadableLog: 409,
