@@ -11,6 +11,7 @@ from engine.models.saga import SagaRun
 from engine.models.schedule import FlowSchedule
 from engine.models.scheduled_work import ScheduledWork
 from engine.models.snapshot import Snapshot
+from engine.models.statistics import CohortStatistic, FlowStatistic, NodeStatistic
 from engine.models.subscription import EventSubscription
 from engine.models.timer import Timer
 
@@ -18,11 +19,14 @@ __all__ = [
     "Activity",
     "BatchClaim",
     "ClockAnchor",
+    "CohortStatistic",
     "EventSubscription",
     "FlowSchedule",
+    "FlowStatistic",
     "InboundEvent",
     "Job",
     "JobTarget",
+    "NodeStatistic",
     "ProjectionCheckpoint",
     "ProjectionSkip",
     "SagaRun",
