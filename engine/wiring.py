@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine import checks, clock, http_caller, overdue, ports, triggers
+from engine.analytics.flow_statistics import FlowStatistics
+from engine.analytics.node_statistics import NodeStatistics
 from engine.bus import connecting as bus
 from engine.compensation import connecting
 from engine.execution import folding
 from engine.nodes import registry
 from engine.nodes.errors import InvalidConfig, UnknownNodeType
+from engine.projections import registry as projections
 from engine.sagas import folding as saga_folding
 from engine.sagas import owner as sagas
 from engine.snapshots import folds
@@ -34,6 +37,8 @@ def connect() -> None:
     publishing.register_categories(category_of)
     publishing.register_trigger_reader(triggers_of)
     publishing.register_check(checks.graph_nodes_are_valid)
+    for projection in (FlowStatistics, NodeStatistics):
+        projections.register(projection)
     if overdue.go_on not in lifecycle.on_resume:
         lifecycle.on_resume.append(overdue.go_on)
     starting.use(triggers.start)
