@@ -28,9 +28,10 @@ logger = logging.getLogger(__name__)
 # anybody.
 TAKE_PARTICIPANTS = """
     WITH RECURSIVE busy AS (
-        (SELECT tenant_id FROM inbound_events WHERE routed_at IS NULL ORDER BY tenant_id LIMIT 1)
+        (SELECT tenant_id FROM inbound_events WHERE routed_at IS NULL AND participant_id <> ''
+          ORDER BY tenant_id LIMIT 1)
         UNION ALL
-        SELECT (SELECT e.tenant_id FROM inbound_events e WHERE e.routed_at IS NULL
+        SELECT (SELECT e.tenant_id FROM inbound_events e WHERE e.routed_at IS NULL AND e.participant_id <> ''
             AND e.tenant_id > busy.tenant_id ORDER BY e.tenant_id LIMIT 1)
           FROM busy WHERE busy.tenant_id IS NOT NULL
     ), share AS MATERIALIZED (
@@ -40,7 +41,7 @@ TAKE_PARTICIPANTS = """
     SELECT DISTINCT taken.tenant_id, taken.participant_id
       FROM share CROSS JOIN LATERAL (
         SELECT e.tenant_id, e.participant_id FROM inbound_events e
-         WHERE e.tenant_id = share.tenant_id AND e.routed_at IS NULL
+         WHERE e.tenant_id = share.tenant_id AND e.routed_at IS NULL AND e.participant_id <> ''
            AND pg_try_advisory_xact_lock(
                    hashtextextended('participant:' || e.tenant_id::text || ':' || e.participant_id, 0))
          ORDER BY e.id LIMIT share.most
@@ -59,6 +60,7 @@ READ_UNROUTED = """
         SELECT * FROM (
             SELECT * FROM inbound_events e
              WHERE e.tenant_id = p.tenant_id AND e.participant_id = p.participant_id AND e.routed_at IS NULL
+               AND e.event_id <> ''
             OFFSET 0
           ) AS e ORDER BY e.id LIMIT 20
       ) AS e
@@ -70,7 +72,7 @@ MARK_ROUTED = """
       FROM jsonb_to_recordset(%s::jsonb) AS n(id uuid, effects jsonb) WHERE e.id = n.id
 """
 
-IS_WAITING = "SELECT 1 FROM inbound_events WHERE routed_at IS NULL LIMIT 1"
+IS_WAITING = "SELECT 1 FROM inbound_events WHERE routed_at IS NULL AND participant_id <> '' LIMIT 1"
 
 
 @dataclass(slots=True)

@@ -31,7 +31,7 @@ TAKE_DUE = f"""
        AND NOT EXISTS (
            SELECT 1 FROM event_subscriptions s JOIN inbound_events e
                ON e.tenant_id = s.tenant_id AND e.participant_id = s.participant_id AND e.event_type = s.event_type
-            WHERE s.instance_id = t.instance_id AND s.node_id = t.node_id AND e.routed_at IS NULL
+            WHERE s.instance_id = t.instance_id AND s.node_id = t.node_id AND e.routed_at IS NULL AND e.event_id <> ''
                 AND e.occurred_at <= t.due_at
            OFFSET 0)
      ORDER BY t.due_at, t.id

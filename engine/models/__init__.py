@@ -14,6 +14,7 @@ from engine.models.snapshot import Snapshot
 from engine.models.statistics import CohortStatistic, FlowStatistic, NodeStatistic
 from engine.models.subscription import EventSubscription
 from engine.models.timer import Timer
+from engine.models.wake import Wake
 
 __all__ = [
     "Activity",
@@ -34,4 +35,5 @@ __all__ = [
     "Snapshot",
     "StoredEvent",
     "Timer",
+    "Wake",
 ]

@@ -44,11 +44,17 @@ class InboundEvent(models.Model):
         ordering = ("-id",)
         constraints = (models.UniqueConstraint(fields=("tenant", "event_id"), name="inbound_event_once"),)
         indexes = (
-            models.Index(fields=("tenant", "id"), condition=Q(routed_at__isnull=True), name="inbound_fetch_unrouted"),
-            # The participant first, so that nobody takes it for the index that finds a tenant's oldest events.
+            # One for whoever looks for a tenant's oldest events, one for whoever looks for a participant's. While the
+            # planner has only seen them empty, one seems as good as the other: a condition that is always true, and
+            # that only its own statements name, keeps each from the other's.
+            models.Index(
+                fields=("tenant", "id"),
+                condition=Q(routed_at__isnull=True) & ~Q(participant_id=""),
+                name="inbound_fetch_unrouted",
+            ),
             models.Index(
                 fields=("participant_id", "tenant", "id"),
-                condition=Q(routed_at__isnull=True),
+                condition=Q(routed_at__isnull=True) & ~Q(event_id=""),
                 name="inbound_unrouted_of",
             ),
             models.Index(fields=("tenant", "participant_id", "event_type", "occurred_at"), name="inbound_lookback"),

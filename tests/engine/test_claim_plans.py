@@ -139,6 +139,19 @@ def test_reading_what_was_taken_uses_the_index_of_its_participants(backlog: None
     assert troubles(event_router.READ_UNROUTED, parameters) == []
 
 
+def test_reading_what_was_taken_does_so_too_when_the_planner_has_only_seen_an_inbox_without_work(
+    backlog: None, tenant: Tenant
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE inbound_events SET routed_at = now()")
+        cursor.execute("VACUUM ANALYZE inbound_events")
+        cursor.execute(EVENTS, {"tenant": tenant.pk, "prefix": "n", "routed": None, "count": BACKLOG})
+    parameters = {"tenants": [str(tenant.pk)] * LIMIT, "participants": [f"n{i}" for i in range(1, LIMIT + 1)]}
+
+    assert troubles(event_router.READ_UNROUTED, parameters) == []
+    assert troubles(event_router.TAKE_PARTICIPANTS, {"limit": LIMIT}) == []
+
+
 def test_a_flood_of_one_tenant_leaves_another_its_share_of_each_batch(
     backlog: None, tenant: Tenant, other_tenant: Tenant
 ) -> None:
