@@ -10,6 +10,7 @@ from django.db import connection
 from engine import activity_worker
 from engine.bus import EventBus, local, subscriptions
 from engine.bus import handlers as known
+from engine.projections import registry
 from tenants.models import Tenant
 from tests.engine.bus import handlers
 
@@ -22,7 +23,8 @@ def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     handlers.told.clear()
     handlers.contexts.clear()
     activity_worker._worker.clear()
-    yield
+    with registry.preserved():
+        yield
     local.hands.close()
 
 
