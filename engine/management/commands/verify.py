@@ -8,15 +8,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
-from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from engine import verify
+from engine.management.tenants import tenant_of
 from engine.verify import Checked, Difference
-from tenants.models import Tenant
 
 # So many are listed; the rest is counted.
 LISTED = 1000
@@ -58,7 +57,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Check, list and tell."""
-        tenant = _tenant(options["tenant"]) if options["tenant"] else None
+        tenant = tenant_of(options["tenant"])
         told = Sum()
         for checked in _with_progress(verify.verify(tenant, jobs=options["jobs"]), verify.count(tenant)):
             told.add(checked)
@@ -98,17 +97,6 @@ def _jobs(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise ArgumentTypeError("It has to be a number of processes, from 1.")
     return int(text)
-
-
-def _tenant(key: str) -> UUID:
-    try:
-        wanted = Tenant.objects.filter(pk=UUID(key))
-    except ValueError:
-        wanted = Tenant.objects.filter(name=key)
-    tenant = wanted.first()
-    if tenant is None:
-        raise CommandError(f"There is no tenant {key}.", returncode=2)
-    return tenant.pk
 
 
 def _with_progress(shares: Iterator[Checked], total: int) -> Iterator[Checked]:
