@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from engine.bus.event_bus import EventBus
     from engine.event_store.aggregate import Aggregate
     from engine.event_store.events import Event
     from engine.event_store.store import Append, EventStore
@@ -32,6 +33,7 @@ __all__ = [
     "Aggregate",
     "Append",
     "Event",
+    "EventBus",
     "EventStore",
     "Projection",
     "ProjectionManager",
@@ -62,6 +64,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "engine.bus.event_bus": ("EventBus",),
     "engine.event_store.aggregate": ("Aggregate",),
     "engine.event_store.events": ("Event",),
     "engine.event_store.store": ("Append", "EventStore"),
