@@ -13,6 +13,7 @@ from benchmarks.workloads import (
     latency,
     recovery,
     saga_fail,
+    saga_local,
     timers,
     waiting,
 )
@@ -29,5 +30,6 @@ ALL: dict[str, Workload] = {
     "waiting": waiting.run,
     "recovery": recovery.run,
     "saga_fail": saga_fail.run,
+    "saga_local": saga_local.run,
     "growth": growth.run,
 }
