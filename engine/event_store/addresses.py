@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID, uuid5
 
+import uuid_utils
+
 from engine.errors import InvalidAggregate
 from engine.event_store.upcasters import RESERVED
 
@@ -64,7 +66,7 @@ def _written_uuid(text: str) -> str | None:
     if len(text) != UUID_LENGTH:
         return None
     try:
-        return str(UUID(text))
+        return str(uuid_utils.UUID(text))
     except ValueError:
         return None
 

@@ -38,29 +38,49 @@ class Draft:
     metadata: str
 
 
-def drafts_of(
-    address: Address, events: Sequence[Event], metadata: JSON | None, at: datetime, *, path: str = "events"
-) -> list[Draft]:
+@dataclass(slots=True)
+class Common:
+    """What the events of one call share: their moment, and metadata as an object and as its text."""
+
+    at: datetime
+    metadata: JSON
+    text: str
+
+
+def common_of(metadata: JSON | None, at: datetime) -> Common:
+    """Give what the events of a call share; raise InvalidEvent for metadata that cannot be stored."""
+    shared = _context() | _plain(metadata, "metadata")[0] if metadata else _context()
+    return Common(at, shared, orjson.dumps(shared).decode())
+
+
+def drafts_of(address: Address, events: Sequence[Event], common: Common, *, path: str = "events") -> list[Draft]:
     """Give what is to be recorded; raise InvalidEvent, which names the place, for what cannot be."""
     if isinstance(events, str) or not isinstance(events, Sequence):
         raise InvalidEvent(f"{path}: a list of events is needed, not {_kind(events)}.", attr=path)
-    common = _context() | _plain(metadata or {}, "metadata")[0]
-    common_text = orjson.dumps(common).decode()
-    made = []
-    for number, event in enumerate(events):
-        where = f"{path}.{number}"
-        _check(event, where)
-        data, text = _plain(event.data, f"{where}.data")
-        meta, meta_text = dict(common), common_text
-        if event.metadata:
-            meta |= _plain(event.metadata, f"{where}.metadata")[0]
-            meta_text = orjson.dumps(meta).decode()
-        version = event.schema_version or upcasters.newest_version(event.type, address.type)
-        recorded = Event(
-            event.type, data, 0, at, meta, version, str(uuid_utils.uuid7()), address.tenant_id, address.type, address.id
-        )
-        made.append(Draft(upcasters.to_newest(recorded), version, text, meta_text))
-    return made
+    return [_draft(address, event, common, f"{path}.{number}") for number, event in enumerate(events)]
+
+
+def _draft(address: Address, event: Event, common: Common, path: str) -> Draft:
+    _check(event, path)
+    data, text = _plain(event.data, f"{path}.data")
+    metadata, metadata_text = dict(common.metadata), common.text
+    if event.metadata:
+        metadata |= _plain(event.metadata, f"{path}.metadata")[0]
+        metadata_text = orjson.dumps(metadata).decode()
+    version = event.schema_version or upcasters.newest_version(event.type, address.type)
+    recorded = Event(
+        event.type,
+        data,
+        0,
+        common.at,
+        metadata,
+        version,
+        str(uuid_utils.uuid7()),
+        address.tenant_id,
+        address.type,
+        address.id,
+    )
+    return Draft(upcasters.to_newest(recorded), version, text, metadata_text)
 
 
 # What the code that runs belongs to; what a caller says himself counts more.

@@ -15,7 +15,7 @@ from engine.errors import InvalidAggregate, InvalidEvent
 from engine.event_store import reading, writing
 from engine.event_store.addresses import Address, AggregateRef, address_of
 from engine.event_store.aggregate import Aggregate
-from engine.event_store.drafts import drafts_of
+from engine.event_store.drafts import common_of, drafts_of
 from engine.event_store.events import Event
 from engine.event_store.rows import COLUMNS, event_of
 from engine.event_store.writing import Addition
@@ -170,12 +170,12 @@ class EventStore:
         return address_of(self.tenant_id, aggregate)
 
     def _additions(self, appends: Sequence[Append], metadata: JSON | None) -> list[Addition]:
-        now = clock.now()
+        common = common_of(metadata, clock.now())
         made = []
         for number, each in enumerate(appends):
             address, path = self._address(each.aggregate), "events" if len(appends) == 1 else f"{number}.events"
             _check_expected(each.expected_sequence)
-            drafts = drafts_of(address, each.events, metadata, now, path=path)
+            drafts = drafts_of(address, each.events, common, path=path)
             made.append(Addition(address, drafts, each.expected_sequence))
         return made
 
