@@ -21,7 +21,18 @@ from kalcifer import outside
 from kalcifer.embedded.layout import Layout
 from kalcifer.exits import Exit
 
-WORKLOADS = ("chain3", "chain10", "activity3", "latency", "timers", "events", "waiting", "recovery", "saga_fail")
+WORKLOADS = (
+    "chain3",
+    "chain10",
+    "activity3",
+    "latency",
+    "timers",
+    "events",
+    "waiting",
+    "recovery",
+    "saga_fail",
+    "saga_local",
+)
 SOURCES = Path(__file__).resolve().parents[3]
 
 
