@@ -55,12 +55,11 @@ def resumption(state: SagaState, actor: str) -> Decision:
 
 
 def failure(state: SagaState, code: str, detail: str) -> list[Decision]:
-    """Give the events by which a saga gets stuck, wherever it stands."""
-    left = list(state.left())
-    if not any(entry["compensation"]["state"] != NONE for entry in state.steps):
-        left = _undone_or_unfinished(state)
+    """Give the events by which a saga gets stuck, wherever it stands; what is left is what would have to be undone."""
+    undoing = any(entry["compensation"]["state"] != NONE for entry in state.steps)
+    left = list(state.left()) if undoing else [entry["name"] for entry in state.in_undo_order()]
     begun: list[Decision] = [("saga_started", {})] if state.status == WorkflowState.PENDING else []
-    return [*begun, ("saga_failed", {"error": {"code": code, "detail": detail[:2000]}, "left": left})]
+    return [*begun, _failed(code, detail, left)]
 
 
 def _forward(state: SagaState, now: datetime) -> list[Decision]:
@@ -89,7 +88,8 @@ def _end(state: SagaState) -> list[Decision]:
             return [("saga_completed", {})]
         ending = state.ending or {}
         reason = (ending.get("error") or {}).get("detail", "")
-        return failure(state, "failed_after_pivot", f"There is no way back after the pivot. {reason}".strip())
+        left = [entry["name"] for entry in state.steps if entry["state"] != COMPLETED]
+        return [_failed("failed_after_pivot", f"There is no way back after the pivot. {reason}".strip(), left)]
     return [_compensation(state)]
 
 
@@ -133,7 +133,5 @@ def _is_past_pivot(state: SagaState) -> bool:
     )
 
 
-def _undone_or_unfinished(state: SagaState) -> list[str]:
-    if _is_past_pivot(state):
-        return [entry["name"] for entry in state.steps if entry["state"] != COMPLETED]
-    return [entry["name"] for entry in state.in_undo_order()]
+def _failed(code: str, detail: str, left: list[str]) -> Decision:
+    return "saga_failed", {"error": {"code": code, "detail": detail[:2000]}, "left": left}

@@ -49,8 +49,8 @@ CREATE = """
  RETURNING id
 """
 
-# Moves each saga that is still where it was read, and still held by whom its mover takes for the holder. A lease ends
-# with what it was taken for.
+# Moves each saga that is still where it was read, and still held by whom its mover takes for the holder. One move may
+# go along several arrows: `via` is where the last of them begins. A lease ends with what it was taken for.
 MOVE = f"""
     UPDATE saga_runs s
        SET status = n.status, runs_in = n.runs_in, steps = n.steps, ending = n.ending, error = n.error,
@@ -59,12 +59,12 @@ MOVE = f"""
            lease_holder = CASE WHEN n.released THEN NULL ELSE s.lease_holder END,
            lease_until = CASE WHEN n.released THEN NULL ELSE s.lease_until END
       FROM jsonb_to_recordset(%s::jsonb) AS n(
-           id uuid, was text, previous bigint, holder uuid, status text, runs_in text, steps jsonb, ending jsonb,
-           error jsonb, deadline_at timestamptz, started_at timestamptz, completed_at timestamptz, sequence bigint,
+           id uuid, was text, via text, previous bigint, holder uuid, status text, runs_in text, steps jsonb,
+           ending jsonb, error jsonb, deadline_at timestamptz, started_at timestamptz, completed_at timestamptz, sequence bigint,
            log_tx bigint, runnable boolean, released boolean)
      WHERE s.id = n.id AND s.status = n.was AND s.sequence = n.previous
        AND (n.holder IS NULL OR s.lease_holder = n.holder)
-       AND (n.was, n.status) IN ({SagaRun.TRANSITIONS.pairs_sql()})
+       AND (n.via, n.status) IN ({SagaRun.TRANSITIONS.pairs_sql()})
  RETURNING s.id
 """
 
@@ -117,12 +117,20 @@ class Move:
     cause: JSON = field(default_factory=dict)
     events: list[tuple[Event, bytes]] = field(default_factory=list)
     activities: list[ActivityRow] = field(default_factory=list)
+    _via: str = ""
+
+    @property
+    def via(self) -> str:
+        """The status from which the last arrow went; the one it was read with where it has stayed."""
+        return self._via or self.was
 
     def record(self, kind: str, data: JSON) -> None:
         """Append an event and fold it in. Data that is not JSON raises here, where the culprit is known."""
         event = Event(kind, data, self.state.sequence + 1, self.now)
-        encoded = orjson.dumps(data)
+        encoded, before = orjson.dumps(data), self.state.status
         apply(self.state, event)
+        if self.state.status != before:
+            self._via = before
         self.events.append((event, encoded))
 
 
@@ -192,6 +200,7 @@ def _record(move: Move) -> JSON:
     return {
         "id": state.id,
         "was": move.was,
+        "via": move.via,
         "previous": move.previous,
         "holder": move.holder,
         "status": state.status,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -35,6 +36,11 @@ def undo(word: str) -> str:
 async def note_async(word: str) -> str:
     """Likewise, asynchronously."""
     return note(word)
+
+
+async def linger(*_: Any) -> None:
+    """Never come to an end by itself."""
+    await asyncio.Event().wait()
 
 
 def decline(*_: Any) -> None:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from engine.models import Activity
+from engine import activities, handing_back
+from engine.models import Activity, SagaRun
+from engine.nodes.outcomes import Outcome
+from engine.sagas import activities as saga_activities
+from engine.sagas.builder import Retry
+from tenants.models import Tenant
 from tests.engine.sagas import calls
-from tests.engine.sagas.conftest import Followed, step, work
+from tests.engine.sagas.conftest import Followed, expire_leases, lease, step, work
+from tests.support.soundness import assert_all_sound
 
 Begin = Callable[..., Followed]
+META = {"actor": "test", "task_id": ""}
+
+
+def calls_of(lease: activities.Lease) -> Outcome:
+    """What a worker's thread does with a lease."""
+    return saga_activities.call(lease)
 
 
 def test_steps_that_wait_for_nobody_begin_at_once_and_results_are_kept(begin: Begin) -> None:
@@ -43,3 +56,176 @@ def test_when_a_step_fails_what_was_completed_is_undone_in_reverse_order(begin: 
     assert [each["state"] for each in order.row.steps] == ["completed", "completed", "failed", "skipped"]
     assert order.row.ending["cause"] == "failure"
     assert order.status["error"] == {"code": "CardDeclined", "detail": "no funds"}
+
+
+def test_the_error_of_a_step_that_fails_for_good_ends_the_others_that_have_not_begun(begin: Begin) -> None:
+    order = begin(step("a", calls.decline), step("b"), step("c"))
+    first, *others = sorted(lease(3), key=lambda each: each.node_id)
+    handing_back.hand_back(others)
+
+    activities.record([activities.judge(first, calls_of(first))], META)
+
+    assert order.state == "COMPENSATED"
+    assert calls.done == []
+    assert [each["state"] for each in order.row.steps] == ["failed", "skipped", "skipped"]
+    assert set(Activity.objects.values_list("status", flat=True)) == {"failed", "cancelled"}
+
+
+def test_a_step_that_runs_is_awaited_and_what_it_did_is_undone(begin: Begin) -> None:
+    order = begin(step("a", calls.decline), step("b"))
+    first, second = sorted(lease(2), key=lambda each: each.node_id)
+
+    activities.record([activities.judge(first, calls_of(first))], META)
+    assert (order.state, order.row.ending["step"]) == ("RUNNING", "a")
+    assert "compensation_started" not in order.events
+
+    activities.record([activities.judge(second, calls_of(second))], META)
+    assert order.state == "COMPENSATING"
+    work()
+    assert calls.done == ["b", "not b"]
+    assert order.state == "COMPENSATED"
+
+
+def test_what_is_handed_back_while_its_saga_ends_is_never_begun(begin: Begin) -> None:
+    order = begin(step("a", calls.decline), step("b"))
+    first, second = sorted(lease(2), key=lambda each: each.node_id)
+    activities.record([activities.judge(first, calls_of(first))], META)
+
+    handing_back.hand_back([second])
+
+    assert order.state == "COMPENSATED"
+    assert order.step("b")["state"] == "skipped"
+    assert Activity.objects.get(node_id="b").status == "cancelled"
+
+
+def test_a_step_that_fails_again_while_its_saga_ends_is_not_tried_again(begin: Begin) -> None:
+    order = begin(step("a", calls.decline), step("b", calls.decline, retry=Retry(attempts=9)))
+    first, second = sorted(lease(2), key=lambda each: each.node_id)
+    activities.record([activities.judge(first, calls_of(first))], META)
+
+    activities.record([activities.judge(second, calls_of(second))], META)
+
+    assert order.state == "COMPENSATED"
+    assert order.step("b")["attempts"] == 1
+    assert Activity.objects.get(node_id="b").status == "cancelled"
+
+
+def test_an_outcome_that_comes_after_its_lease_ran_out_is_refused(begin: Begin) -> None:
+    order = begin(step("a"), step("b", calls.decline))
+    late, failing = sorted(lease(2), key=lambda each: each.node_id)
+    activities.record([activities.judge(failing, calls_of(failing))], META)
+    expire_leases()
+    assert order.step("a")["state"] == "unknown"
+    assert order.state == "COMPENSATING"
+
+    activities.record([activities.judge(late, calls_of(late))], META)
+
+    assert order.step("a")["state"] == "unknown"
+    work()
+    assert calls.done == ["a", "not a"]
+    assert order.state == "COMPENSATED"
+
+
+def test_a_step_whose_worker_died_is_called_again_with_the_same_key(begin: Begin, tmp_path: Path) -> None:
+    order = begin(step("a", calls.tell, compensation=None, args=[str(tmp_path), "a"]))
+    lease()
+    expire_leases()
+
+    work()
+
+    assert order.state == "COMPLETED"
+    assert (tmp_path / "log").read_text() == f"a {order.row.id}:a 2\n"
+    assert order.events[3:5] == ["step_failed", "step_completed"]
+
+
+def test_a_step_is_tried_as_often_as_it_may_and_every_attempt_is_in_the_log(begin: Begin) -> None:
+    order = begin(step("a", calls.decline, retry=Retry(attempts=3, backoff_s=0.01)))
+
+    work()
+
+    failed = [each.data for each in order.stored if each.type == "step_failed"]
+    assert [(each["attempt"], each["final"]) for each in failed] == [(1, False), (2, False), (3, True)]
+    assert order.state == "COMPENSATED"
+
+
+def test_an_error_that_is_named_as_final_is_not_tried_again(begin: Begin) -> None:
+    order = begin(step("a", calls.decline, retry=Retry(attempts=3, non_retryable=[Exception])))
+
+    work()
+
+    assert order.step("a")["attempts"] == 1
+
+
+def test_an_asynchronous_step_is_stopped_at_its_time_limit_and_undone_as_nobody_knows(begin: Begin) -> None:
+    order = begin(step("a", calls.linger, timeout=0.05))
+
+    work()
+
+    assert order.step("a")["state"] == "unknown"
+    assert order.step("a")["error"]["code"] == "timeout"
+    assert calls.done == ["not a"]
+
+
+def test_a_result_that_is_no_json_fails_its_step_clearly_and_is_undone(begin: Begin) -> None:
+    order = begin(step("a", calls.not_json))
+
+    work()
+
+    assert order.step("a")["error"]["code"] == "invalid_result"
+    assert calls.done == ["not a"]
+    assert order.state == "COMPENSATED"
+
+
+def test_calls_know_their_saga_their_step_and_the_results_so_far(begin: Begin, tmp_path: Path) -> None:
+    order = begin(
+        step("a", calls.tell, compensation=calls.tell, args=[str(tmp_path), "x"]),
+        step("b", calls.decline, after=["a"]),
+    )
+
+    work()
+
+    assert order.step("a")["result"] == {"saga": "order-1", "step": "a", "results": {}, "result": None}
+    undone = order.step("a")["compensation"]["result"]
+    assert undone == {
+        "saga": "order-1",
+        "step": "a",
+        "results": {"a": order.step("a")["result"]},
+        "result": order.step("a")["result"],
+    }
+    assert (tmp_path / "log").read_text() == f"x {order.row.id}:a 1\nx {order.row.id}:a:compensate 1\n"
+
+
+def test_two_tenants_may_use_the_same_id(begin: Begin, other_tenant: Tenant) -> None:
+    one, other = begin(step("a")), begin(step("a", calls.decline), of=other_tenant)
+
+    work()
+
+    assert (one.state, other.state) == ("COMPLETED", "COMPENSATED")
+
+
+def test_a_saga_whose_processing_raises_fails_alone(begin: Begin) -> None:
+    broken, sound = begin(step("a"), step("b", after=["a"])), begin(step("a"), name="order-2")
+    SagaRun.objects.filter(name="order-1").update(plan=[])
+
+    work()
+
+    assert sound.state == "COMPLETED"
+    assert broken.state == "FAILED"
+    assert broken.row.error["code"] == "error"
+
+
+def test_every_event_says_which_saga_it_is_of(begin: Begin) -> None:
+    order = begin(step("a"))
+    work()
+
+    assert {each.metadata["saga_id"] for each in order.stored} == {"order-1"}
+    assert {each.metadata["correlation_id"] for each in order.stored} == {str(order.row.id)}
+    assert [each.sequence for each in order.stored] == list(range(1, len(order.stored) + 1))
+
+
+def test_rows_are_what_the_events_say(begin: Begin) -> None:
+    for number, action in enumerate((calls.note, calls.decline, calls.not_json)):
+        begin(step("a"), step("b", action, after=["a"]), name=f"order-{number}")
+    work()
+
+    assert_all_sound()
