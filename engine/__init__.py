@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.bus.event_bus import EventBus
+    from engine.compensation.verbs import acompensate, compensate
+    from engine.compensation_manager import CompensationManager
     from engine.event_store.aggregate import Aggregate
     from engine.event_store.events import Event
     from engine.event_store.store import Append, EventStore
@@ -27,11 +29,13 @@ if TYPE_CHECKING:
     from engine.state_machine import StateMachine
     from engine.triggers import start, start_many
     from engine.twins import acancel, apause, apublish_event, aresume, aretry, astart
+    from engine.workflow_scheduler import WorkflowScheduler, current_task_key
     from engine.workflow_state import WorkflowState
 
 __all__ = [
     "Aggregate",
     "Append",
+    "CompensationManager",
     "Event",
     "EventBus",
     "EventStore",
@@ -43,16 +47,20 @@ __all__ = [
     "SnapshotManager",
     "StateMachine",
     "WorkflowEngine",
+    "WorkflowScheduler",
     "WorkflowState",
     "acancel",
+    "acompensate",
     "apause",
     "apublish_event",
     "aresume",
     "aretry",
     "astart",
     "cancel",
+    "compensate",
     "current_saga_id",
     "current_step",
+    "current_task_key",
     "pause",
     "publish_event",
     "register_audience",
@@ -64,12 +72,15 @@ __all__ = [
 ]
 
 _HOMES = {
+    "engine.compensation.verbs": ("acompensate", "compensate"),
+    "engine.compensation_manager": ("CompensationManager",),
     "engine.bus.event_bus": ("EventBus",),
     "engine.event_store.aggregate": ("Aggregate",),
     "engine.event_store.events": ("Event",),
     "engine.event_store.store": ("Append", "EventStore"),
     "engine.event_store.upcasters": ("register_upcaster",),
     "engine.state_machine": ("StateMachine",),
+    "engine.workflow_scheduler": ("WorkflowScheduler", "current_task_key"),
     "engine.workflow_state": ("WorkflowState",),
     "engine.inbox": ("publish_event",),
     "engine.operations": ("cancel", "pause", "resume", "retry"),

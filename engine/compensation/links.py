@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from engine import activities, bells
@@ -33,13 +33,12 @@ IS_LEFT = """
        AND status = 'pending' AND NOT held LIMIT 1
 """
 
-# Called with the ids of the sagas of a link when what it did is recorded: they schedule what follows.
-after_sagas: list[Callable[[Sequence[str]], object]] = []
-
 
 def do_next(*, saga_ids: Sequence[str] = (), instance_ids: Sequence[str] = (), task_id: str = "") -> int:
     """
-    Do the compensations of these that are due now, one of each, and have the next ones scheduled; give how many.
+    Do the compensations of these that are due now, one of each; give how many.
+
+    What follows each is scheduled in the transaction that records it, so that the next link finds it.
 
     Harmless when doubled: what another one has leased is passed over.
     """
@@ -55,13 +54,9 @@ def do_next(*, saga_ids: Sequence[str] = (), instance_ids: Sequence[str] = (), t
 
     worker = ActivityWorker(take=take, threads=min(THREADS, max(1, len(saga_ids) + len(instance_ids))))
     try:
-        done = worker.run(task_id=task_id)
+        return worker.run(task_id=task_id)
     finally:
         worker.close()
-    if saga_ids and done:
-        for follow in after_sagas:
-            follow(saga_ids)
-    return done
 
 
 def hand_over(*, saga_ids: Sequence[str] = (), instance_ids: Sequence[str] = ()) -> None:

@@ -17,13 +17,12 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from engine import bells, clock, triggers
 from engine.bells import Bell
 from engine.conf import engine_settings
 from engine.connections import execute
-from engine.execution import batch
 from engine.execution.write import new_id
 from engine.sagas import starting
 from engine.triggers import Entry, Whence
@@ -139,7 +138,9 @@ def _begin(group: Sequence[Due]) -> None:
     try:
         with transaction.atomic():
             _BEGINNERS[group[0].kind](group)
-    except (KalciferError, *batch.CULPABLE) as error:
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
         if len(group) > 1:
             for each in group:
                 _begin([each])
