@@ -12,8 +12,8 @@ from asgiref.sync import async_to_sync
 from engine import errors
 from engine.compensation_manager import CompensationManager
 from engine.nodes.outcomes import Failed
-from engine.sagas import starting
 from engine.sagas import loop as sagas
+from engine.sagas import starting
 from engine.sagas.builder import Retry, Saga, SagaStep
 from flows.errors import IllegalTransition
 from tenants.models import Tenant
