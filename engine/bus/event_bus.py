@@ -56,7 +56,7 @@ class EventBus:
     def unsubscribe(self, event_type: str, handler: Handler) -> bool:
         """End a subscription; tell whether there was one. What is on its way already arrives."""
         pattern = patterns.check(event_type)
-        if self._closures.subscriptions.remove(pattern, handler):
+        if self._closures.remove(pattern, handler):
             return True
         removed = subscriptions.of(self._tenant).remove(pattern, handler)
         if removed is not None:

@@ -23,6 +23,7 @@ import structlog
 from engine import bridge
 from engine.bus import context, messages, retry
 from engine.bus.background import background
+from engine.bus.handlers import Handler
 from engine.bus.subscriptions import Subscription, Subscriptions
 from engine.event_store.events import Event
 
@@ -65,6 +66,13 @@ class Closures:
         self.subscriptions.add(wanted)
         if (loop := _running_loop()) is not None:
             self._homes[wanted] = loop
+
+    def remove(self, pattern: str, handler: Handler) -> bool:
+        """End a subscription; tell whether there was one."""
+        removed = self.subscriptions.remove(pattern, handler)
+        if removed is not None:
+            self._homes.pop(removed, None)
+        return removed is not None
 
     def hand_in(self, events: Sequence[Event], publisher: Loop | None) -> None:
         """Have the events told, on the publisher's loop if it has one."""
