@@ -14,6 +14,7 @@ from benchmarks.workloads import (
     recovery,
     saga_fail,
     saga_local,
+    snapshot,
     timers,
     waiting,
 )
@@ -31,5 +32,6 @@ ALL: dict[str, Workload] = {
     "recovery": recovery.run,
     "saga_fail": saga_fail.run,
     "saga_local": saga_local.run,
+    "snapshot": snapshot.run,
     "growth": growth.run,
 }
