@@ -60,8 +60,8 @@ MOVE = f"""
            lease_until = CASE WHEN n.released THEN NULL ELSE s.lease_until END
       FROM jsonb_to_recordset(%s::jsonb) AS n(
            id uuid, was text, via text, previous bigint, holder uuid, status text, runs_in text, steps jsonb,
-           ending jsonb, error jsonb, deadline_at timestamptz, started_at timestamptz, completed_at timestamptz, sequence bigint,
-           log_tx bigint, runnable boolean, released boolean)
+           ending jsonb, error jsonb, deadline_at timestamptz, started_at timestamptz, completed_at timestamptz,
+           sequence bigint, log_tx bigint, runnable boolean, released boolean)
      WHERE s.id = n.id AND s.status = n.was AND s.sequence = n.previous
        AND (n.holder IS NULL OR s.lease_holder = n.holder)
        AND (n.via, n.status) IN ({SagaRun.TRANSITIONS.pairs_sql()})

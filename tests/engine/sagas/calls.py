@@ -12,11 +12,20 @@ from typing import Any
 from engine.saga_context import current_saga_id, current_step
 
 done: list[str] = []
+keys: list[str] = []
+sulking = threading.Event()
 _lock = threading.Lock()
 
 
 class CardDeclined(Exception):
     """What a bank says."""
+
+
+def forget() -> None:
+    """Begin a test."""
+    done.clear()
+    keys.clear()
+    sulking.clear()
 
 
 def note(word: str) -> str:
@@ -48,9 +57,14 @@ def decline(*_: Any) -> None:
     raise CardDeclined("no funds")
 
 
-def hopeless(*_: Any) -> None:
-    """Fail to undo."""
-    raise RuntimeError("nobody answers")
+def sulk(word: str) -> None:
+    """Fail as long as it sulks."""
+    step = current_step.get()
+    assert step is not None
+    keys.append(step.idempotency_key)
+    if sulking.is_set():
+        raise RuntimeError("nobody answers")
+    undo(word)
 
 
 def exit_at_once(*_: Any) -> None:

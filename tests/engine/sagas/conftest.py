@@ -11,6 +11,7 @@ from django.db import connection
 
 from engine import activities, activity_worker
 from engine.models import Activity, SagaRun, StoredEvent
+from engine.sagas import activities as saga_activities
 from engine.sagas import controls, loop, starting
 from engine.sagas.builder import Saga, SagaStep
 from tenants.models import Tenant
@@ -20,8 +21,9 @@ from tests.engine.sagas import calls
 @pytest.fixture(autouse=True)
 def own_hands() -> Iterator[None]:
     activity_worker._worker.clear()
-    calls.done.clear()
+    calls.forget()
     yield
+    calls.forget()
     activity_worker._worker.clear()
 
 
@@ -96,3 +98,9 @@ def expire_leases() -> None:
     """Let a worker's leases run out, and hand on what it held."""
     Activity.objects.filter(status="running").update(lease_until="2000-01-01T00:00:00Z")
     activities.reclaim({"actor": "sweep", "task_id": ""})
+
+
+def record(*leases: activities.Lease) -> None:
+    """Do what was leased, and record what came of it."""
+    ended = [activities.judge(each, saga_activities.call(each)) for each in leases]
+    activities.record(ended, {"actor": "test", "task_id": ""})

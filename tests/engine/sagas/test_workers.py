@@ -5,23 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from engine import activities, handing_back
+from engine import handing_back
 from engine.models import Activity, SagaRun
-from engine.nodes.outcomes import Outcome
-from engine.sagas import activities as saga_activities
 from engine.sagas.builder import Retry
 from tenants.models import Tenant
 from tests.engine.sagas import calls
-from tests.engine.sagas.conftest import Followed, expire_leases, lease, step, work
+from tests.engine.sagas.conftest import Followed, expire_leases, lease, record, step, work
 from tests.support.soundness import assert_all_sound
 
 Begin = Callable[..., Followed]
-META = {"actor": "test", "task_id": ""}
-
-
-def calls_of(lease: activities.Lease) -> Outcome:
-    """What a worker's thread does with a lease."""
-    return saga_activities.call(lease)
 
 
 def test_steps_that_wait_for_nobody_begin_at_once_and_results_are_kept(begin: Begin) -> None:
@@ -63,7 +55,7 @@ def test_the_error_of_a_step_that_fails_for_good_ends_the_others_that_have_not_b
     first, *others = sorted(lease(3), key=lambda each: each.node_id)
     handing_back.hand_back(others)
 
-    activities.record([activities.judge(first, calls_of(first))], META)
+    record(first)
 
     assert order.state == "COMPENSATED"
     assert calls.done == []
@@ -75,11 +67,11 @@ def test_a_step_that_runs_is_awaited_and_what_it_did_is_undone(begin: Begin) -> 
     order = begin(step("a", calls.decline), step("b"))
     first, second = sorted(lease(2), key=lambda each: each.node_id)
 
-    activities.record([activities.judge(first, calls_of(first))], META)
+    record(first)
     assert (order.state, order.row.ending["step"]) == ("RUNNING", "a")
     assert "compensation_started" not in order.events
 
-    activities.record([activities.judge(second, calls_of(second))], META)
+    record(second)
     assert order.state == "COMPENSATING"
     work()
     assert calls.done == ["b", "not b"]
@@ -89,7 +81,7 @@ def test_a_step_that_runs_is_awaited_and_what_it_did_is_undone(begin: Begin) -> 
 def test_what_is_handed_back_while_its_saga_ends_is_never_begun(begin: Begin) -> None:
     order = begin(step("a", calls.decline), step("b"))
     first, second = sorted(lease(2), key=lambda each: each.node_id)
-    activities.record([activities.judge(first, calls_of(first))], META)
+    record(first)
 
     handing_back.hand_back([second])
 
@@ -101,9 +93,9 @@ def test_what_is_handed_back_while_its_saga_ends_is_never_begun(begin: Begin) ->
 def test_a_step_that_fails_again_while_its_saga_ends_is_not_tried_again(begin: Begin) -> None:
     order = begin(step("a", calls.decline), step("b", calls.decline, retry=Retry(attempts=9)))
     first, second = sorted(lease(2), key=lambda each: each.node_id)
-    activities.record([activities.judge(first, calls_of(first))], META)
+    record(first)
 
-    activities.record([activities.judge(second, calls_of(second))], META)
+    record(second)
 
     assert order.state == "COMPENSATED"
     assert order.step("b")["attempts"] == 1
@@ -113,12 +105,12 @@ def test_a_step_that_fails_again_while_its_saga_ends_is_not_tried_again(begin: B
 def test_an_outcome_that_comes_after_its_lease_ran_out_is_refused(begin: Begin) -> None:
     order = begin(step("a"), step("b", calls.decline))
     late, failing = sorted(lease(2), key=lambda each: each.node_id)
-    activities.record([activities.judge(failing, calls_of(failing))], META)
+    record(failing)
     expire_leases()
     assert order.step("a")["state"] == "unknown"
     assert order.state == "COMPENSATING"
 
-    activities.record([activities.judge(late, calls_of(late))], META)
+    record(late)
 
     assert order.step("a")["state"] == "unknown"
     work()
