@@ -21,10 +21,13 @@ from engine import clock, inbox
 from engine.models import (
     Activity,
     BatchClaim,
+    CohortStatistic,
     FlowSchedule,
+    FlowStatistic,
     InboundEvent,
     Job,
     JobTarget,
+    NodeStatistic,
     ProjectionCheckpoint,
     ProjectionSkip,
     SagaRun,
@@ -87,6 +90,9 @@ def world(passage: Callable[..., Passage], tenant: Tenant) -> Callable[[int], No
         ScheduledWork.objects.create(tenant=tenant, kind="saga", due_at=NOON, created_at=NOON)
         ProjectionCheckpoint.objects.create(name=f"balances-{number}", updated_at=NOON)
         ProjectionSkip.objects.create(name="b", build=1, tx=1, position=1, event_id=run.id, actor="ada", at=NOON)
+        day = {"build": 1, "tenant_id": tenant.id, "flow_id": flows["w"].id, "version": 1, "day": NOON.date(), "n": 1}
+        for counted in (FlowStatistic, NodeStatistic, CohortStatistic):
+            counted.objects.create(**day, kind="entered", key=str(number))
         Snapshot.objects.create(
             aggregate_id=uuid7(), tenant_id=tenant.id, aggregate_type="account", sequence=1, digest="", taken_at=NOON
         )
