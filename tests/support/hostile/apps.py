@@ -10,6 +10,7 @@ class HostileConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the node types."""
-        from tests.support.hostile import nodes  # noqa: PLC0415  # the registry is the engine's
+        from tests.support.hostile import bookings, nodes  # noqa: PLC0415  # the registry is the engine's
 
         nodes.register()
+        bookings.register()
