@@ -167,7 +167,7 @@ def check_order(after: Mapping[str, Iterable[str]]) -> None:
     try:
         TopologicalSorter(after).prepare()
     except CycleError as error:
-        path = " → ".join(reversed(error.args[1]))
+        path = " → ".join(error.args[1])
         raise StepCycle(f"These steps wait for each other: {path}.", attr="steps") from None
 
 

@@ -80,3 +80,10 @@ def log_of(saga_id: str = "order-1") -> list[str]:
     """The types of a saga's events, with the step they are about."""
     events = StoredEvent.objects.filter(aggregate_type=SAGA, aggregate_id=row(saga_id).id).order_by("sequence")
     return [" ".join(filter(None, (event.type, event.data.get("step")))) for event in events]
+
+
+async def reaches(engine: WorkflowEngine, fact: Callable[[dict[str, Any]], Any], saga_id: str = "order-1") -> None:
+    """Look at the status until it is so."""
+    async with asyncio.timeout(20):
+        while not fact(await engine.get_saga_status(saga_id)):
+            continue

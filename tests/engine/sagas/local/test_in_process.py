@@ -91,7 +91,11 @@ def test_the_status_tells_what_is_completed(engine: WorkflowEngine, diary: Diary
     before, after = asyncio.run(look())
 
     assert (before["saga_id"], before["state"], before["steps_completed"]) == ("order-1", "PENDING", [])
-    assert (after["saga_id"], after["state"], after["steps_completed"]) == ("order-1", "COMPLETED", ["stock", "payment"])
+    assert (after["saga_id"], after["state"], after["steps_completed"]) == (
+        "order-1",
+        "COMPLETED",
+        ["stock", "payment"],
+    )
 
 
 def test_synchronous_callables_run_in_threads(engine: WorkflowEngine, register: Register) -> None:
