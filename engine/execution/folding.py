@@ -21,13 +21,14 @@ def initial(instance_id: str) -> InstanceState:
 
 
 def dump(state: InstanceState) -> dict[str, Any]:
-    """Give a state as JSON."""
-    return records.dump(state, _TIMES)
+    """Give a state as JSON. Tokens go as a list: they have an order, which the names of an object lose in jsonb."""
+    return records.dump(state, _TIMES) | {"tokens": state.current_nodes}
 
 
 def load(found: dict[str, Any]) -> InstanceState:
     """Make a state of its JSON."""
-    return records.load(InstanceState, _TIMES, found)
+    tokens = {each["node_id"]: each for each in found["tokens"]}
+    return records.load(InstanceState, _TIMES, {**found, "tokens": tokens})
 
 
 FOLD = Fold(INSTANCE, initial, apply, version=STATE_VERSION, dump=dump, load=load)
