@@ -1,6 +1,6 @@
 """The addresses of starts, events, webhooks and node types."""
 
-from engine.api import control_urls
+from engine.api import analytics_urls, control_urls
 from engine.api.events import EventBatchView, EventsView, EventView
 from engine.api.node_types import NodeTypesView
 from engine.api.trigger import TriggerView
@@ -15,4 +15,5 @@ urlpatterns = [
     path("webhooks/<str:flow_id>/<str:webhook_path>", WebhookView.as_view(), "webhook"),
     path("node_types", NodeTypesView.as_view(), "node-types"),
     *control_urls.urlpatterns,
+    *analytics_urls.urlpatterns,
 ]

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+from django.db.models import Subquery
 
 from engine.connections import execute
 from engine.event_store import reading
 from engine.event_store.events import Event
+from engine.models import ProjectionCheckpoint
 from engine.projections.projection import Projection
 from tenants.ids import uuid7
 
@@ -18,10 +20,6 @@ JSON = dict[str, Any]
 
 LONGEST_PAUSE_S: Final = 300.0
 COLUMNS: Final = "id, name, build, is_live, status, tx, position, count, attempts, error"
-
-# The number of the build whose rows readers take; to be put into their own statement, so that a switch-over in between
-# is not seen by halves.
-LIVE_BUILD: Final = "(SELECT build FROM projection_checkpoints WHERE name = '{name}' AND is_live)"
 
 ADD = """
     INSERT INTO projection_checkpoints (id, name, build, is_live, status, tx, position, count, attempts, updated_at)
@@ -90,6 +88,15 @@ class Checkpoint:
     def is_failed(self) -> bool:
         """Whether an event stopped it."""
         return self.status == "failed"
+
+
+def live_build(name: str) -> Subquery:
+    """
+    Give the number of the build whose rows readers take.
+
+    It is a part of their own statement, so that a switch-over in between is never seen by halves.
+    """
+    return Subquery(ProjectionCheckpoint.objects.filter(name=name, is_live=True).values("build")[:1])
 
 
 def ensure(projections: Sequence[Projection]) -> None:

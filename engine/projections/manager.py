@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from django.db.models import Subquery
+
 from engine import bells, bridge
 from engine.errors import ProjectionStopped
 from engine.models import ProjectionSkip
@@ -28,6 +30,11 @@ class ProjectionManager:
     def register(self, projection: Projection | type[Projection]) -> Projection:
         """Have this process run a projection; to be called when the app is loaded, in workers and the web alike."""
         return registry.register(projection)
+
+    @staticmethod
+    def live_build(name: str) -> Subquery:
+        """Give the number of the build that readers take, for a filter of theirs: `filter(build=live_build(name))`."""
+        return checkpoints.live_build(name)
 
     def run_sync(self, *names: str) -> int:
         """Catch these projections up with the log, or all; give how many events were projected here."""

@@ -22,7 +22,8 @@ class Projection:
 
     A rebuild needs `clear`, which empties the read model. With `beside = True` the rows carry `self.build`, `clear`
     deletes those of `self.build` only, and a rebuild goes on beside the live rows until it has caught up with them;
-    readers take the rows of `checkpoints.LIVE_BUILD`. Otherwise the read model is emptied first and fills up again.
+    readers take the rows of `ProjectionManager.live_build(name)`. Otherwise the read model is emptied first, and fills
+    up again.
     """
 
     name: str = ""
