@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from engine.admin.pages import EnginePage
 from engine.models import SagaRun, ScheduledWork, StoredEvent
 from engine.sagas import controls
+from engine.workflow_scheduler import promises
 from engine.workflow_state import WorkflowState
 from flows.admin.pages import Button, WithButtons, pretty
 
@@ -42,6 +43,18 @@ def _is_stuck(saga: SagaRun) -> bool:
 
 CANCEL = Button("cancel", "Cancel", _cancel, _may_be_cancelled, asks="reason")
 RESUME = Button("resume", "Resume", _resume, _is_stuck)
+
+
+def _take_back(work: ScheduledWork, by: str) -> str:
+    promises.cancel(str(work.tenant_id), work.pk)
+    return "It will not begin."
+
+
+def _is_to_come(work: ScheduledWork) -> bool:
+    return bool(work.status == ScheduledWork.Status.SCHEDULED)
+
+
+TAKE_BACK = Button("cancel", "Cancel", _take_back, _is_to_come)
 
 
 @admin.register(SagaRun)
@@ -129,10 +142,14 @@ def _table(titles: tuple[str, ...], lines: Iterator[tuple[Any, ...]]) -> SafeStr
 
 
 @admin.register(ScheduledWork)
-class ScheduledWorkAdmin(EnginePage[ScheduledWork]):
+class ScheduledWorkAdmin(EnginePage[ScheduledWork], WithButtons[ScheduledWork]):
     """What is to begin at a moment."""
 
     list_display = ("id", "kind", "due_at", "status", "tenant")
     list_filter = ("status", "tenant")
     list_select_related = ("tenant",)
     ids = ("id",)
+
+    def buttons(self) -> tuple[Button[ScheduledWork], ...]:
+        """Give the one verb of what has not begun."""
+        return (TAKE_BACK,)

@@ -267,7 +267,7 @@ def test_the_verbs_of_an_instance(operator: Client, passage: Callable[..., Passa
     press(operator, ada.instance, "resume")
     assert ada.status == "waiting"
     press(operator, ada.instance, "cancel", "asked by phone")
-    assert (ada.status, verbs()) == ("exited", [])
+    assert (ada.status, verbs()) == ("exited", ["Roll back"])
 
     paused, *_, ended = ada.events[-3:]
     assert (paused.data["reason"], paused.metadata["actor"]) == ("looking  into it", "user:ada")
@@ -275,6 +275,20 @@ def test_the_verbs_of_an_instance(operator: Client, passage: Callable[..., Passa
     assert LogEntry.objects.filter(object_id=str(ada.id)).count() == 3
     assert "left its" not in " ".join(told(press(operator, ada.instance, "cancel")))
     assert LogEntry.objects.filter(object_id=str(ada.id)).count() == 3
+
+
+def test_a_failed_instance_is_rolled_back(operator: Client, passage: Callable[..., Passage]) -> None:
+    ada = passage(breaking()).start()
+
+    press(operator, ada.instance, "roll-back", "asked by phone")
+
+    assert (ada.status, ada.events[-2].type, ada.events[-2].metadata["actor"]) == (
+        "compensated",
+        "compensation_started",
+        "user:ada",
+    )
+    shown = operator.get(page(FlowInstance, ada.id, of="change")).content.decode()
+    assert "The roll-back begins as an operator asked (asked by phone)" in shown
 
 
 def test_a_failed_instance_is_retried(operator: Client, passage: Callable[..., Passage]) -> None:

@@ -192,6 +192,18 @@ def test_what_undoes_must_be_a_valid_action():
     }
 
 
+def test_what_undoes_may_read_what_its_node_answered():
+    def undo(ref: str) -> set[tuple[str, str, str | None]]:
+        config = {"url": "https://example.com/undo", "body": {"id": {"ref": ref}}}
+        return found(graph({**HOOK, "compensation": {"type": "call_webhook", "config": config}}))
+
+    at = "graph.nodes.1.compensation.config.body.id.ref"
+    assert undo("result.response.id") == undo("nodes.hook.response.id") == set()
+    assert undo("nodes.gone.id") == {("unknown_path", at, "hook")}
+    reads = {**HOOK, "config": {**HOOK["config"], "body": {"ref": "result.id"}}}
+    assert found(graph(reads)) == {("unknown_path", "graph.nodes.1.config.body.ref", "hook")}
+
+
 class Secrets:
     """Has one."""
 

@@ -9,7 +9,10 @@ from uuid import UUID, uuid4
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.contrib.auth.models import User
 from django.db import transaction
+from django.test import Client
+from django.urls import reverse
 
 from engine import activity_worker, errors, sweeper
 from engine.bells import Bell
@@ -380,3 +383,13 @@ def test_every_method_has_an_asynchronous_twin(later: WorkflowScheduler, flow: F
         return [(await later.cancel(work))["state"], (await later.get(other))["kind"], (await later.get(saga))["kind"]]
 
     assert async_to_sync(story)() == ["cancelled", "task", "saga"]
+
+
+def test_an_operator_takes_it_back_on_its_page(later: WorkflowScheduler, flow: Flow, client: Client) -> None:
+    client.force_login(User.objects.create_superuser("ada", "ada@example.com", "x"))
+    work = later.schedule_flow_sync(flow, "ada", delay=60)
+    address = reverse("admin:engine_scheduledwork_press", args=[work, "cancel"])
+
+    assert client.post(address, {"confirmed": "yes"}, follow=True).status_code == 200
+
+    assert state(later, work) == "cancelled"

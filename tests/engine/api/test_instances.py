@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from engine import operations
+from engine import operations, triggers
 from engine.nodes import registry
 from tenants.models import Tenant
 from tests.engine.api.conftest import codes
@@ -65,6 +65,30 @@ def test_retry_beside_a_live_run_names_it(api: APIClient, passage: Callable[...,
     assert (answer.status_code, codes(answer)) == (409, ["already_in_flow"])
     assert answer.json()["instance_id"] == str(third.id)
     assert second.status == "completed"
+
+
+def test_compensate(api: APIClient, agree: Callable[..., Any], passage: Callable[..., Passage]) -> None:
+    bob = passage(breaking(), "bob").start()
+
+    answer = agree(api, "post", f"{ONE}/compensate", {"reason": "asked"}, instance_id=bob.id)
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "compensated")
+    again = agree(api, "post", f"{ONE}/compensate", {}, instance_id=bob.id)
+    assert (again.status_code, codes(again)) == (409, ["invalid_transition"])
+    reasons = agree(api, "get", f"{ONE}/why", instance_id=bob.id).json()
+    assert [each["code"] for each in reasons["causes"]] == ["compensated"]
+
+
+def test_compensate_beside_a_live_run_names_it(api: APIClient, passage: Callable[..., Passage]) -> None:
+    bob = passage(breaking(), "bob").start()
+    second = passage(bob.flow, "bob")
+    BROKEN["is"] = False
+    second.id = triggers.start(bob.flow, "bob").pk
+
+    answer = api.post(f"/api/v1/instances/{bob.id}/compensate", {})
+
+    assert (answer.status_code, codes(answer)) == (409, ["already_in_flow"])
+    assert answer.json()["instance_id"] == str(second.id)
 
 
 @pytest.mark.parametrize("verb", ["resume", "retry", "compensate"])
