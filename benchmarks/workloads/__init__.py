@@ -6,6 +6,7 @@ from typing import Any
 from benchmarks.bench import Bench
 from benchmarks.workloads import (
     activity3,
+    append,
     chain3,
     chain10,
     events,
@@ -32,6 +33,7 @@ ALL: dict[str, Workload] = {
     "recovery": recovery.run,
     "saga_fail": saga_fail.run,
     "saga_local": saga_local.run,
+    "append": append.run,
     "snapshot": snapshot.run,
     "growth": growth.run,
 }

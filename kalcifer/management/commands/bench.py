@@ -32,6 +32,7 @@ WORKLOADS = (
     "recovery",
     "saga_fail",
     "saga_local",
+    "append",
     "snapshot",
 )
 SOURCES = Path(__file__).resolve().parents[3]
