@@ -85,5 +85,5 @@ def _locked(saga_id: str, tenant: AnyTenant) -> Row:
 def _go_on(move: Move, row: Row, actor: str) -> JSON:
     if move.state.runs_in == recovery.WORKERS or row.lease_holder is None:
         (move,) = progress.carry_on([move], {row.id: row})
-    progress.written([move], {"actor": actor or "operator"})
+    progress.written([move], {row.id: row}, {"actor": actor or "operator"})
     return status.of(move.state)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Sequence
 
 from django.db import transaction
 
@@ -12,13 +10,10 @@ from engine import bells, clock
 from engine.bells import Bell
 from engine.conf import engine_settings
 from engine.connections import execute
-from engine.execution import batch
 from engine.models import SagaRun
 from engine.sagas import progress, rows
-from engine.sagas.rows import COLUMNS, Row
+from engine.sagas.rows import COLUMNS
 from engine.sagas.write import open_move
-
-logger = logging.getLogger(__name__)
 
 WORKERS = SagaRun.RunsIn.WORKERS.value
 
@@ -42,12 +37,6 @@ TAKE = f"""
          LIMIT share.most
            FOR NO KEY UPDATE SKIP LOCKED
       ) AS s
-"""
-
-# Takes the named ones again, after a batch had to be undone.
-TAKE_AGAIN = f"""
-    SELECT {COLUMNS} FROM saga_runs s WHERE s.id = ANY(%s) AND s.runnable ORDER BY s.id
-       FOR NO KEY UPDATE SKIP LOCKED
 """
 
 # Marks those whose time is up. One that a process carries on is that process's, or whose takes it over.
@@ -80,7 +69,7 @@ def run(*, slice_s: float | None = None, task_id: str = "", by: str = "saga") ->
     execute(MARK_OVERDUE)
     looked_at = 0
     while time.monotonic() < until:
-        taken = run_batch(lambda: rows.fetch(TAKE, {"limit": settings.batch_size}), metadata)
+        taken = _run_batch(settings.batch_size, metadata)
         if not taken:
             return looked_at
         looked_at += taken
@@ -93,38 +82,11 @@ def is_waiting() -> bool:
     return execute(IS_WAITING).fetchone() is not None
 
 
-def run_batch(take: Callable[[], list[Row]], metadata: dict[str, str]) -> int:
-    """Take sagas, decide and write in one transaction; give how many were taken."""
-    taken: list[Row] = []
-    try:
-        with transaction.atomic(durable=True):
-            taken = take()
-            if not taken:
-                return 0
-            if len(taken) == engine_settings().batch_size:
-                bells.ring(Bell.SAGAS)
-            now = clock.now()
-            moves = progress.carry_on([open_move(row, now) for row in taken], {row.id: row for row in taken})
-            progress.written(moves, metadata)
-    except batch.CULPABLE as error:
-        logger.warning("sagas.undone", extra={"sagas": len(taken), "error": repr(error)})
-        _run_by_halves([row.id for row in taken], metadata, error)
-    return len(taken)
-
-
-# One saga's content made the statements fail: halve until it stands alone, then fail it alone.
-def _run_by_halves(ids: Sequence[str], metadata: dict[str, str], error: Exception) -> None:
-    if len(ids) == 1:
-        _fail_alone(ids[0], metadata, error)
-        return
-    middle = len(ids) // 2
-    for part in (ids[:middle], ids[middle:]):
-        run_batch(lambda part=part: rows.fetch(TAKE_AGAIN, [list(part)]), metadata)  # type: ignore[misc]  # called now
-
-
-def _fail_alone(saga_id: str, metadata: dict[str, str], error: Exception) -> None:
+def _run_batch(limit: int, metadata: dict[str, str]) -> int:
     with transaction.atomic(durable=True):
-        now = clock.now()
-        detail = f"What follows could not be stored: {error}".replace("\x00", "")
-        failed = [progress.stuck(row, now, "error", detail) for row in rows.fetch(TAKE_AGAIN, [[saga_id]])]
-        progress.written(failed, metadata)
+        taken = rows.fetch(TAKE, {"limit": limit})
+        if len(taken) == limit:
+            bells.ring(Bell.SAGAS)
+        now, held = clock.now(), {row.id: row for row in taken}
+        progress.written(progress.carry_on([open_move(row, now) for row in taken], held), held, metadata)
+    return len(taken)

@@ -43,7 +43,7 @@ class SagaOwner:
                 take_up(moves.get(row.id) or moves.setdefault(row.id, open_move(row, now)), news)
         if dead := [news.activity_id for news in moved if news.kind == activities.STEP and news.status == "parked"]:
             execute(CLOSE, [dead])
-        progress.written(progress.carry_on(list(moves.values()), held), metadata)
+        progress.written(progress.carry_on(list(moves.values()), held), held, metadata)
 
 
 def connect() -> None:

@@ -12,6 +12,7 @@ from django.db import transaction
 from engine import bells
 from engine.bells import Bell
 from engine.connections import execute
+from engine.execution import batch
 from engine.sagas import activities, decisions, telling, write
 from engine.sagas.rows import Row
 from engine.sagas.state import RUNNING, SagaState
@@ -74,11 +75,25 @@ def is_awaiting_steps(state: SagaState) -> bool:
     )
 
 
-def written(moves: Sequence[Move], metadata: JSON) -> None:
-    """Write what happened, in the caller's transaction, tell the bus, and ring when it commits."""
-    write.batch(moves, metadata)
-    telling.tell(moves)
-    ring_for(moves)
+def written(moves: Sequence[Move], rows: Mapping[str, Row], metadata: JSON) -> None:
+    """
+    Write what happened, in the caller's transaction, tell the bus, and ring when it commits.
+
+    A saga whose content cannot be stored fails alone: the batch is halved until it stands by itself.
+    """
+    try:
+        with transaction.atomic():
+            write.batch(moves, metadata)
+            telling.tell(moves)
+            ring_for(moves)
+    except batch.CULPABLE as error:
+        if len(moves) == 1:
+            _write_failure(moves[0], rows[moves[0].state.id], error, metadata)
+            return
+        logger.warning("sagas.undone", extra={"sagas": len(moves), "error": repr(error)})
+        middle = len(moves) // 2
+        written(moves[:middle], rows, metadata)
+        written(moves[middle:], rows, metadata)
 
 
 def ring_for(moves: Iterable[Move]) -> None:
@@ -94,6 +109,11 @@ def ring_for(moves: Iterable[Move]) -> None:
     }
     for publish in on_rollback if begun else ():
         transaction.on_commit(lambda publish=publish: publish(list(begun), max(begun.values())), robust=True)  # type: ignore[misc]  # bound now
+
+
+def _write_failure(move: Move, row: Row, error: Exception, metadata: JSON) -> None:
+    detail = f"What follows could not be stored: {error}".replace("\x00", "")
+    write.batch([stuck(row, move.now, "error", detail)], metadata)
 
 
 def _guarded(move: Move, row: Row, act: Callable[[Move, datetime], None]) -> Move:

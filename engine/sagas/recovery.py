@@ -86,29 +86,25 @@ def begin_again(move: Move) -> None:
 
 # Each alone: what is wrong with one is not the next one's.
 def _take_one(metadata: JSON) -> bool:
-    found: list[Row] = []
-    try:
-        with transaction.atomic(durable=True):
-            found = rows.fetch(ABANDONED, None)
-            moves = [_taken_over(row) for row in found]
-            progress.written(progress.carry_on(moves, {row.id: row for row in found}), metadata)
-    except batch.CULPABLE as error:
-        logger.exception("saga.not_taken_over", extra={"sagas": [row.id for row in found]})
-        with transaction.atomic(durable=True):
-            why = f"The process that carried it on died. {type(error).__name__}: {error}".replace("\x00", "")
-            failed = [progress.stuck(row, clock.now(), "not_recoverable", why) for row in rows.fetch(ABANDONED, None)]
-            progress.written(failed, metadata)
+    with transaction.atomic(durable=True):
+        found = rows.fetch(ABANDONED, None)
+        held = {row.id: row for row in found}
+        progress.written(progress.carry_on([_taken_over(row) for row in found], held), held, metadata)
     return bool(found)
 
 
 def _taken_over(row: Row) -> Move:
     now = clock.now()
-    why_not = obstacle(orjson.loads(row.plan))
-    if why_not:
-        return progress.stuck(row, now, "not_recoverable", f"The process that carried it on died. {why_not}")
-    move = open_move(row, now)
-    hand_over(move)
-    return move
+    try:
+        why_not = obstacle(orjson.loads(row.plan))
+        if not why_not:
+            move = open_move(row, now)
+            hand_over(move)
+            return move
+    except batch.CULPABLE as error:
+        logger.exception("saga.not_taken_over", extra={"saga": row.id})
+        why_not = f"{type(error).__name__}: {error}"
+    return progress.stuck(row, now, "not_recoverable", f"The process that carried it on died. {why_not}")
 
 
 def _step_again(move: Move, entry: JSON, newest: Sequence[Any] | None) -> None:

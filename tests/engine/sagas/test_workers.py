@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine import handing_back
 from engine.models import Activity, SagaRun
+from engine.sagas import controls, loop
 from engine.sagas.builder import Retry
 from tenants.models import Tenant
 from tests.engine.sagas import calls
@@ -221,3 +222,54 @@ def test_rows_are_what_the_events_say(begin: Begin) -> None:
     work()
 
     assert_all_sound()
+
+
+def make_unstorable(name: str) -> None:
+    """Have whatever the saga does next be longer than its column."""
+    run = SagaRun.objects.get(name=name)
+    for each in run.plan:
+        each["action"] = each["compensation"] = f"tests.engine.sagas.calls:{'x' * 300}"
+    SagaRun.objects.filter(pk=run.pk).update(plan=run.plan)
+
+
+def test_a_saga_whose_next_step_cannot_be_stored_fails_alone(begin: Begin) -> None:
+    orders = [begin(step("a"), step("b", after=["a"]), name=f"order-{number}") for number in range(5)]
+    make_unstorable("order-3")
+
+    work()
+
+    assert [each.state for each in orders] == ["COMPLETED", "COMPLETED", "COMPLETED", "FAILED", "COMPLETED"]
+    assert orders[3].row.error["code"] == "error"
+    assert "could not be stored" in orders[3].row.error["detail"]
+
+
+def test_a_saga_that_got_stuck_while_it_was_recorded_takes_up_at_its_resumption_what_was_done(begin: Begin) -> None:
+    order = begin(step("a"), step("b", after=["a"]))
+    plan = order.row.plan
+    make_unstorable("order-1")
+    work()
+    assert (order.state, order.step("a")["state"]) == ("FAILED", "running")
+    SagaRun.objects.update(plan=plan)
+
+    controls.resume_saga_sync("order-1", tenant=order.tenant)
+    work()
+
+    assert order.state == "COMPLETED"
+    assert calls.done == ["a", "b"]
+    assert_all_sound()
+
+
+def test_a_roll_back_that_the_loop_cannot_store_fails_alone(begin: Begin) -> None:
+    lasting = step("z", after=["a"])
+    orders = [begin(step("a"), lasting, name=f"order-{number}", timeout=3600) for number in range(3)]
+    record(*lease())
+    held = lease()
+    make_unstorable("order-1")
+    SagaRun.objects.update(deadline_at="2000-01-01T00:00:00Z")
+    Activity.objects.filter(id__in=[each.id for each in held]).update(status="pending", lease_until=None)
+
+    loop.run(slice_s=5)
+    work()
+
+    assert [each.state for each in orders] == ["COMPENSATED", "FAILED", "COMPENSATED"]
+    assert orders[1].status["left"] == ["a"]
