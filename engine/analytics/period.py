@@ -24,7 +24,7 @@ class Period:
     def of(cls, first: date | None = None, last: date | None = None) -> Self:
         """Give the days between two; without the first, as many as make DAYS, without the last, up to today."""
         last = last or clock.now().date()
-        return cls(first or last - timedelta(days=DAYS - 1), last)
+        return cls(first or date.fromordinal(max(1, last.toordinal() - DAYS + 1)), last)
 
     def __len__(self) -> int:
         return max(0, (self.last - self.first).days + 1)

@@ -15,7 +15,7 @@ from typing import Final
 CONFIDENCE: Final = 0.95
 _NORMAL: Final = NormalDist()
 _Z: Final = _NORMAL.inv_cdf(0.5 + CONFIDENCE / 2)
-# Below so many expected in any cell the normal distribution is no good likeness, and chances are counted exactly.
+# With at most so many expected in any cell the normal distribution is no good likeness: chances are counted exactly.
 FEW: Final = 5
 
 
@@ -51,7 +51,7 @@ def p_value(one: Rate, other: Rate) -> float:
     hits, everybody = one.hits + other.hits, one.of + other.of
     if not one.of or not other.of or hits in {0, everybody}:
         return 1.0
-    if min(one.of, other.of) * min(hits, everybody - hits) < FEW * everybody:
+    if min(one.of, other.of) * min(hits, everybody - hits) <= FEW * everybody:
         return _fisher(one, other)
     pooled = hits / everybody
     spread = math.sqrt(pooled * (1 - pooled) * (1 / one.of + 1 / other.of))

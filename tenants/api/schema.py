@@ -12,6 +12,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent, build_parameter_type
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.serializers import ListSerializer
 
 PROBLEM: Final = {
     "type": "object",
@@ -109,8 +110,9 @@ class KalciferSchema(AutoSchema):
     def _is_page(self) -> bool:
         return self.method == "GET" and getattr(self.view, "paginated", False)
 
+    # A plain list is told by `many=True`.
     def _is_list_view(self, serializer: Any = None) -> bool:
-        return self._is_page()
+        return self._is_page() or isinstance(serializer, ListSerializer)
 
     def _get_paginator(self) -> CursorPages | None:
         return CursorPages() if self._is_page() else None
