@@ -48,7 +48,7 @@ WRITE = """
       ) AS last ON true
      ORDER BY n.key
         ON CONFLICT (idempotency_key) DO NOTHING
- RETURNING lane
+ RETURNING lane, id
 """
 
 
@@ -56,25 +56,30 @@ class AfterCommit:
     """What is done once for all deliveries of a transaction, when it has committed."""
 
     def __init__(self) -> None:
-        self.lanes: set[str] = set()
+        self.written: list[tuple[str, str]] = []
 
     def begin(self) -> None:
-        """Free the first of each lane, and say that there is work."""
-        lanes.free(self.lanes)
+        """Let the deliveries into their lanes, and say that there is work."""
+        lanes.admit(self.written)
         bells.ring(Bell.ACTIVITIES)
 
 
 def write(matches: Sequence[tuple[Event, Subscription]]) -> int:
     """Write who is to be called with what, in the caller's transaction where there is one; give how many are new."""
-    written = 0
+    is_own = not connection.in_atomic_block
+    written: list[tuple[str, str]] = []
     with transaction.atomic(savepoint=False):
         for start in range(0, len(matches), MOST_AT_ONCE):
             records = _records(matches[start : start + MOST_AT_ONCE])
-            found = execute(WRITE, [orjson.dumps(records).decode()]).fetchall()
-            written += len(found)
-            if found:
-                _after_commit().lanes.update(row[0] for row in found if row[0])
-    return written
+            written += execute(WRITE, [orjson.dumps(records).decode()]).fetchall()
+        queued = [(lane, activity_id) for lane, activity_id in written if lane]
+        # A transaction of its own is short, so it may lock the lanes itself, once nothing is left to wait for.
+        if is_own and len(queued) <= lanes.MOST_AT_ONCE:
+            lanes.admit(queued)
+            queued = []
+        if written:
+            _after_commit().written += queued
+    return len(written)
 
 
 def deliver(lease: Lease) -> Outcome:

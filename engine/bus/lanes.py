@@ -1,9 +1,10 @@
 """
 Lanes: one aggregate's events reach one handler one after the other.
 
-Rows of a lane are born held; whoever has committed them, or has recorded the end of the lane's head, frees the next. A
-lane is locked for that moment only, in a short transaction, never while it is written to: a caller's long transaction
-holds up nobody. If a process dies between its commit and the freeing, the sweep frees the lane.
+Rows of a lane are born held; whoever has written them, or has recorded the end of the lane's head, frees the next: the
+head is the unfinished row with the lowest id, and the only one that is not held. A lane is locked for that moment only,
+in a short transaction: a caller's long one holds up nobody. If a process dies between its commit and the freeing, the
+sweep frees the lane.
 """
 
 from __future__ import annotations
@@ -32,6 +33,30 @@ LOCK = """
              ORDER BY 1) AS keys
 """
 
+# Puts new rows behind all that are in their lanes already: of two writers at the same moment the one with the lower
+# ids may come second. The places of what is not moved are right as they are.
+LINE_UP = """
+    WITH mine AS MATERIALIZED (
+        SELECT id, lane, row_number() OVER (PARTITION BY lane ORDER BY id) AS place FROM activities
+         WHERE id = ANY(%(ids)s::uuid[]) AND held AND status = 'pending'
+    ), moved AS MATERIALIZED (
+        SELECT mine.id, lpad(to_hex(('x' || left(replace(last.id::text, '-', ''), 12))::bit(48)::bigint + 1
+                                    + mine.place / 4096), 12, '0')
+                        || '7' || lpad(to_hex(mine.place %% 4096), 3, '0')
+                        || right(replace(mine.id::text, '-', ''), 16) AS new_id
+          FROM mine
+          JOIN (SELECT id, lane FROM mine WHERE place = 1) AS first USING (lane)
+          CROSS JOIN LATERAL (
+            SELECT a.id FROM activities a
+             WHERE a.lane = mine.lane AND a.lane <> '' AND a.status IN ('pending', 'running') ORDER BY a.id DESC LIMIT 1
+          ) AS last
+         WHERE EXISTS (SELECT 1 FROM activities a
+                        WHERE a.lane = mine.lane AND a.lane <> '' AND a.status IN ('pending', 'running')
+                          AND a.id > first.id AND a.id <> ALL(%(ids)s::uuid[]))
+    )
+    UPDATE activities a SET id = moved.new_id::uuid FROM moved WHERE a.id = moved.id
+"""
+
 # Frees the first unfinished activity of each lane; it looks after the lane is locked, with a snapshot of its own.
 FREE = """
     WITH heads AS MATERIALIZED (
@@ -44,6 +69,14 @@ FREE = """
     )
     UPDATE activities a SET held = false FROM heads WHERE a.id = heads.id AND a.held AND a.status = 'pending'
  RETURNING a.id
+"""
+
+# Those of them in which nothing at all is free: a writer may be about to line up what it has just committed.
+STRANDED = """
+    SELECT given.lane FROM unnest(%s::text[]) AS given(lane)
+     WHERE NOT EXISTS (SELECT 1 FROM activities a
+                        WHERE a.lane = given.lane AND a.lane <> '' AND a.status IN ('pending', 'running')
+                          AND NOT a.held)
 """
 
 # Hops from lane to lane on the index, and tells whether the first unfinished activity of each is held.
@@ -81,13 +114,26 @@ class Owner:
             bells.ring_on_commit(Bell.ACTIVITIES)
 
 
-def free(lanes: Iterable[str]) -> int:
-    """Free the first of each lane, in short transactions; give how many were held."""
+def admit(written: Iterable[tuple[str, str]]) -> None:
+    """Line up new activities, given as (lane, id), and free the first of each lane; in short transactions."""
+    ids: dict[str, list[str]] = {}
+    for lane, activity_id in written:
+        ids.setdefault(lane, []).append(activity_id)
+    for some in _portions(sorted(ids)):
+        with transaction.atomic(savepoint=False):
+            execute(LOCK, [some])
+            execute(LINE_UP, {"ids": [each for lane in some for each in ids[lane]]})
+            execute(FREE, [some])
+
+
+def rescue(lanes: Iterable[str]) -> int:
+    """Free the first of each lane in which nothing is free, in short transactions; give how many there were."""
     freed = 0
     for some in _portions(sorted(set(lanes))):
         with transaction.atomic():
             execute(LOCK, [some])
-            freed += execute(FREE, [some]).rowcount
+            stranded = [row[0] for row in execute(STRANDED, [some]).fetchall()]
+            freed += execute(FREE, [stranded]).rowcount
     return freed
 
 
@@ -102,7 +148,7 @@ class Patrol:
         seen = execute(LOOK, {"after": self._after, "limit": limit}).fetchall()
         self._after = max(lane for lane, _ in seen) if len(seen) == limit else ""
         stranded = [lane for lane, held in seen if held]
-        return free(stranded) if stranded else 0
+        return rescue(stranded) if stranded else 0
 
 
 # What is going to be tried again is still its lane's head.

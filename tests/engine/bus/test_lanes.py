@@ -87,6 +87,7 @@ def test_publishers_at_the_same_moment_leave_one_head(bus: EventBus, work: Work)
     at_once([lambda amount=amount: bus.publish_sync(paid(amount)) for amount in range(8)])
 
     assert Activity.objects.filter(held=False).count() == 1
+    assert not Activity.objects.order_by("id")[0].held
     work()
     assert sorted(each["amount"] for each in handlers.data("note")) == list(range(8))
 
@@ -106,6 +107,24 @@ def test_a_publisher_that_is_slow_to_commit_holds_up_nobody_and_its_event_is_not
     work()
 
     assert [each["amount"] for each in handlers.data("note")] == [0, 1]
+
+
+def test_what_is_committed_late_comes_behind_what_was_committed_before(bus: EventBus, work: Work) -> None:
+    bus.subscribe("paid", note)
+    with transaction.atomic():
+        for amount in range(5):
+            bus.publish_sync(paid(amount))
+        for other in (10, 20):
+            with Meanwhile(lambda other=other: bus.publish_sync(paid(other))) as publisher:
+                publisher.answer()
+        with Meanwhile(lambda: activities.take(10, "worker")) as worker:
+            (head,) = worker.answer()
+    assert activities.take(10, "worker") == []
+    activities.record([activities.judge(head, Completed())], META)
+    work()
+
+    assert head.input["event"]["data"] == {"amount": 10}
+    assert [each["amount"] for each in handlers.data("note")] == [20, 0, 1, 2, 3, 4]
 
 
 def test_outcomes_and_publishers_that_meet_never_strand_a_lane(bus: EventBus, work: Work) -> None:
