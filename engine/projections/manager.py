@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Final
 
 from django.db.models import Subquery
@@ -53,12 +54,18 @@ class ProjectionManager:
         Goes on with a rebuild that was begun and not ended. An event that cannot be projected stops it: it raises
         ProjectionStopped, readers keep what they had, and after a retry or a skip it can be called again.
         """
+        *_, ended = self.rebuild_stepwise(name)
+        return ended
+
+    def rebuild_stepwise(self, name: str) -> Iterator[ProjectionStatus]:
+        """Rebuild as `rebuild_sync` does, and give the build's status on the way, the last when it is done."""
         build = self.request_rebuild_sync(name)
-        while not self.progress_sync(name, build).is_live:
+        while not (now := self.progress_sync(name, build)).is_live:
+            yield now
             if not rebuilding.carry_on(registry.get(name), build, until=time.monotonic() + SLICE_S):
                 time.sleep(PAUSE_S)
         rounds.run([name])
-        return self.progress_sync(name, build)
+        yield self.progress_sync(name, build)
 
     def request_rebuild_sync(self, name: str) -> int:
         """Have the workers rebuild a read model; give the number of its build."""
