@@ -8,7 +8,7 @@ key; where none is set, only this host may ask.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from typing import Any
 
@@ -21,6 +21,8 @@ from prometheus_client.registry import Collector
 
 from engine import clock
 from engine.bells import ringer
+from engine.projections import lag, registry
+from engine.projections.lag import ProjectionStatus
 from kalcifer import __version__
 from kalcifer.plain_views import read_only
 
@@ -120,7 +122,7 @@ class Figures(Collector):
         failed.add_metric([], ringer.failures)
         yield failed
         try:
-            found, by_status = _read()
+            found, by_status, projections = _read()
         except Error:
             connection.close()
             yield GaugeMetricFamily("kalcifer_database_up", "PostgreSQL answers in time", value=0)
@@ -132,9 +134,10 @@ class Figures(Collector):
         for status, value in sorted(by_status.items()):
             activities.add_metric([status], value)
         yield activities
+        yield from _of_projections(projections)
 
 
-def _read() -> tuple[dict[str, float], dict[str, float]]:
+def _read() -> tuple[dict[str, float], dict[str, float], list[ProjectionStatus]]:
     parameters: dict[str, Any] = {"now": clock.now()}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL statement_timeout = {QUICK_MS}")
@@ -144,4 +147,18 @@ def _read() -> tuple[dict[str, float], dict[str, float]]:
             row = cursor.fetchone()
             found[name] = float(row[0] or 0) if row else 0.0
         cursor.execute(ACTIVITIES)
-        return found, dict(cursor.fetchall())
+        by_status = dict(cursor.fetchall())
+        return found, by_status, [each for each in lag.status(registry.names()) if each.is_live]
+
+
+def _of_projections(projections: list[ProjectionStatus]) -> Iterable[Metric]:
+    what: dict[str, tuple[str, Callable[[ProjectionStatus], float]]] = {
+        "lag_seconds": ("Age of the oldest event that is not projected yet, in engine time", lambda each: each.lag_s),
+        "lag_events": (f"Events that are not projected yet, up to {lag.CAP}", lambda each: each.lag_events),
+        "stopped": ("Whether an event stops it, until an operator decides", lambda each: each.state == "failed"),
+    }
+    for name, (about, value) in what.items():
+        family = GaugeMetricFamily(f"kalcifer_projection_{name}", about, labels=["projection"])
+        for each in projections:
+            family.add_metric([each.name], value(each))
+        yield family

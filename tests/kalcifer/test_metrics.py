@@ -9,6 +9,7 @@ from django.db import OperationalError
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine import clock, triggers
+from engine.connections import execute
 from engine.models import Activity, BatchClaim, InboundEvent, Timer
 from flows import lifecycle
 from kalcifer import metrics
@@ -18,6 +19,13 @@ from tests.support.graphs import chain
 
 pytestmark = pytest.mark.django_db
 
+# Two that have read nothing yet, and one of them never will.
+ADD_CHECKPOINTS = """
+    INSERT INTO projection_checkpoints (id, name, build, is_live, status, error, tx, position, count, attempts,
+                                        updated_at)
+    VALUES (gen_random_uuid(), 'flow_statistics', 1, true, 'failed', '{}', 0, 0, 0, 1, now()),
+           (gen_random_uuid(), 'node_statistics', 1, true, 'running', NULL, 0, 0, 0, 0, now())
+"""
 ADDRESSES = ["/metrics", "/metrics/", "/api/v1/metrics"]
 
 
@@ -115,3 +123,14 @@ def test_a_lost_database_is_told_and_no_error(client, monkeypatch):
 
 def test_only_reading(client):
     assert client.post("/metrics").status_code == 405
+
+
+def test_the_lag_of_each_projection_is_told(client, backlog):
+    execute(ADD_CHECKPOINTS)
+
+    found = figures(client)
+
+    for name in ("flow_statistics", "node_statistics"):
+        assert found["kalcifer_projection_lag_events", name] == 1
+        assert 0 <= found["kalcifer_projection_lag_seconds", name] < 60
+        assert found["kalcifer_projection_stopped", name] == (name == "flow_statistics")
