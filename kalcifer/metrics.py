@@ -37,6 +37,10 @@ def _capped(table: str, where: str) -> str:
 # Name → what it is, and a statement that gives one number. Counts stop at CAP.
 GAUGES: dict[str, tuple[str, str]] = {
     "runnable_instances": ("Instances that could be run now", _capped("flow_instances", "runnable AND deaths = 0")),
+    "woken_instances": (
+        "Instances whose side effects have ended, to be looked at now",
+        _capped("instance_wakes", "true"),
+    ),
     "suspect_instances": (
         "Instances that are run alone, because a worker died with them in hand",
         _capped("flow_instances", "runnable AND deaths > 0"),

@@ -9,7 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from kalcifer.demo import orders as sagas
 from kalcifer.demo import plan
+from kalcifer.demo.orders import Order
 from kalcifer.demo.plan import Person
 from kalcifer.demo.receiver import Ledger
 
@@ -33,6 +35,7 @@ class Report:
     """The tables at the end; `problems` is empty exactly when all went as it had to."""
 
     flows: dict[str, list[Line]] = field(default_factory=dict)
+    orders: list[Line] = field(default_factory=list)
     effects: list[Line] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     repeated_calls: int = 0
@@ -59,10 +62,21 @@ def compare(people: Sequence[Person], found: Mapping[str, JSON], ledger: Ledger)
     return report
 
 
+def add_orders(report: Report, orders: Sequence[Order], found: Mapping[str, str], ledger: Ledger) -> None:
+    """Hold the sagas of orders against their plan too."""
+    wrong = sagas.differences(orders, found, ledger.done)
+    expected = Counter(order.outcome for order in orders)
+    actual = Counter(order.outcome for order in orders if found.get(order.order_id) == order.state)
+    report.orders = [Line(outcome, count, actual[outcome]) for outcome, count in expected.items()]
+    report.problems += wrong
+
+
 def show(report: Report, console: Console) -> None:
     """Print the tables."""
     for flow, lines in report.flows.items():
         console.print(_table(f"{flow.capitalize()}: what became of everybody", "outcome", lines))
+    if report.orders:
+        console.print(_table("Order sagas: delivered, or undone", "outcome", report.orders))
     console.print(_table("Calls to the receiver, each under one key", "effect", report.effects))
     console.print(
         f"{report.troubled_calls} calls were answered with 429, 500 or not at all; "

@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    *(["kalcifer.demo"] if flag("KALCIFER_DEMO") else []),  # set for the processes of `manage.py demo` alone
     *(["benchmarks"] if flag("KALCIFER_BENCH") else []),  # set for the processes of `manage.py bench` alone
 ]
 

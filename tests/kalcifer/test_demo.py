@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from engine.nodes import duration
-from kalcifer.demo import plan, report
+from kalcifer.demo import orders, plan, report
 from kalcifer.demo.receiver import Ledger
 from kalcifer.demo.scripts import SCRIPTS
 from kalcifer.management.commands import demo
@@ -176,3 +176,50 @@ def test_everybody_ends_where_they_should(data_dir, free_port):
     assert result["ok"]
     assert sum(line["actual"] for lines in result["flows"].values() for line in lines) == FEW
     assert not re.search(r"Traceback", "".join(log.read_text() for log in (data_dir / "logs").glob("*.log")))
+
+
+# --- order sagas ---
+
+
+@pytest.fixture
+def placed():
+    return orders.draw(count=12, run="run1", seed=7)
+
+
+def all_done(placed):
+    calls = {
+        (effect, order.order_id): Counter(["its key"]) for order in placed for effect in orders.EFFECTS[order.fails_at]
+    }
+    return {order.order_id: order.state for order in placed}, calls
+
+
+def test_every_way_of_an_order_is_taken(placed):
+    assert {order.fails_at for order in placed} == set(orders.WAYS)
+
+
+def test_orders_that_went_as_planned_have_no_difference(placed):
+    assert orders.differences(placed, *all_done(placed)) == []
+
+
+def test_an_order_that_is_not_undone_is_told(placed):
+    found, calls = all_done(placed)
+    failed = next(order for order in placed if order.fails_at == "book_courier")
+    del calls["refund_card", failed.order_id]
+    found[failed.order_id] = "FAILED"
+
+    told = orders.differences(placed, found, calls)
+
+    assert told == [
+        f"{failed.order_id}: is FAILED, and not COMPENSATED",
+        f"{failed.order_id}: refund_card was done under 0 keys instead of 1",
+    ]
+
+
+def test_a_charge_under_two_keys_is_told(placed):
+    found, calls = all_done(placed)
+    good = next(order for order in placed if not order.fails_at)
+    calls["charge_card", good.order_id]["another key"] += 1
+
+    assert orders.differences(placed, found, calls) == [
+        f"{good.order_id}: charge_card was done under 2 keys instead of 1"
+    ]

@@ -33,6 +33,7 @@ WORKLOADS = (
     "saga_fail",
     "saga_local",
     "append",
+    "projection",
     "snapshot",
 )
 SOURCES = Path(__file__).resolve().parents[3]

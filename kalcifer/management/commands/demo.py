@@ -18,7 +18,7 @@ from rich.console import Console
 
 from engine import clock
 from engine.conf import engine_settings
-from kalcifer.demo import plan, report, stage
+from kalcifer.demo import orders, plan, report, stage
 from kalcifer.demo.api import Api, Refused
 from kalcifer.demo.chaos import Chaos
 from kalcifer.demo.progress import Progress
@@ -110,7 +110,11 @@ def _check(options: dict[str, Any]) -> None:
 def _prepare(options: dict[str, Any]) -> Supervisor:
     prepared = up.prepare(options).options
     clock.go_on_from_seen()
-    environment = {"KALCIFER_CLOCK_SPEED": str(options["speed"]), "KALCIFER_ALLOW_PRIVATE_ADDRESSES": "127.0.0.1/32"}
+    environment = {
+        "KALCIFER_DEMO": "1",
+        "KALCIFER_CLOCK_SPEED": str(options["speed"]),
+        "KALCIFER_ALLOW_PRIVATE_ADDRESSES": "127.0.0.1/32",
+    }
     return Supervisor(replace(prepared, environment=environment, logs=Layout.of(settings.KALCIFER_DATA_DIR).logs))
 
 
@@ -122,7 +126,9 @@ def _play(
     ended: threading.Event,
     console: Console,
 ) -> report.Report | None:
-    people = plan.draw(participants=options["participants"], run=f"run{secrets.token_hex(3)}", seed=options["seed"])
+    run = f"run{secrets.token_hex(3)}"
+    people = plan.draw(participants=options["participants"], run=run, seed=options["seed"])
+    placed = orders.draw(count=max(len(orders.WAYS), len(people) // 5), run=run, seed=options["seed"])
     seconds = LONGEST_STORY_DAYS * 86_400 / options["speed"] + MARGIN_S
     api = Api(supervisor.options.url, access.api_key, ended)
     with ExitStack() as stack:
@@ -132,8 +138,10 @@ def _play(
         progress = stack.enter_context(Progress(console, totals, options["speed"], damage))
         try:
             flows = stage.publish_flows(api, receiver.url)
+            orders.start(api, receiver.url, placed)
             simulation = Simulation(api, flows, people, speed=options["speed"])
             simulation.play(seconds=seconds, ended=ended, show=progress.show)
+            delivered = orders.see_through(api, placed, seconds=MARGIN_S, ended=ended)
         except (httpx.TransportError, Refused) as error:
             if ended.is_set():
                 return None
@@ -141,6 +149,7 @@ def _play(
     if ended.is_set():
         return None
     result = report.compare(people, simulation.found, receiver.ledger)
+    report.add_orders(result, placed, delivered, receiver.ledger)
     result.problems += [f"{participant}: was started twice" for participant in sorted(simulation.twice)]
     if damage is not None:
         result.killed, result.flushed = damage.kills, damage.flushes
