@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine import verify, why
 from engine.connections import execute
+from engine.sagas import stranded
 
 RAN_TWICE = """
     SELECT aggregate_id, data ->> 'node' FROM stored_events
@@ -27,5 +28,6 @@ def assert_all_sound() -> None:
     """Assert it of everything in the database."""
     assert [each for batch in verify.verify() for each in batch.differences] == []
     assert list(why.stranded()) == []
+    assert stranded.find() == []
     for statement in (RAN_TWICE, OPEN_STEPS_OF_ENDED, LEFT_BY_ENDED):
         assert execute(statement).fetchall() == []

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError
 
 from engine import why
+from engine.sagas import stranded
 from flows.models import FlowInstance
 
 LIMIT = 1000
@@ -46,16 +47,19 @@ class Command(BaseCommand):
             self.stdout.write(f"  {cause['detail']} [{cause['code']}]")
 
     def _list_stranded(self, *, as_json: bool) -> None:
-        found = why.stranded(LIMIT)
+        runs, sagas = why.stranded(LIMIT), stranded.find(LIMIT)
         if as_json:
-            self.stdout.write(json.dumps({"stranded": [asdict(each) for each in found]}, default=_text))
-        elif not found:
+            document = {"stranded": [asdict(each) for each in runs], "sagas": [asdict(each) for each in sagas]}
+            self.stdout.write(json.dumps(document, default=_text))
+        elif not runs and not sagas:
             self.stdout.write("Nothing is stranded.")
-        for each in () if as_json else found:
+        for each in () if as_json else runs:
             self.stdout.write(
                 f"{each.id} of {each.participant_id} is {each.status} since {each.updated_at:%Y-%m-%d %H:%M:%S}"
             )
-        if found:
+        for saga in () if as_json else sagas:
+            self.stdout.write(f"Saga {saga.name} is {saga.status} since {saga.created_at:%Y-%m-%d %H:%M:%S}")
+        if runs or sagas:
             raise SystemExit(1)
 
 

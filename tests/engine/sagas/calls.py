@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from engine.event_store.events import Event
 from engine.saga_context import current_saga_id, current_step
 
 done: list[str] = []
@@ -25,7 +26,17 @@ def forget() -> None:
     """Begin a test."""
     done.clear()
     keys.clear()
+    heard.clear()
     sulking.clear()
+
+
+heard: list[tuple[str, str | None, Any]] = []
+
+
+def hear(event: Event) -> None:
+    """Listen to the bus."""
+    assert current_saga_id.get() == event.data["saga_id"]
+    heard.append((event.type, event.data["step"], event.data["result"]))
 
 
 def note(word: str) -> str:
