@@ -23,20 +23,22 @@ from engine.verify.shares import Share
 JSON = dict[str, Any]
 Check = Callable[[Share], Checked]
 
+# So many shares are done here in the time that it takes to start a process.
+ALONE: Final = 20
 # Shares that lie ready for each process, so that none waits for the next boundary.
 AHEAD: Final = 2
 
 
 def check_all(found: Iterator[Share], tenant: str | None, jobs: int) -> Iterator[Checked]:
-    """Check shares with so many processes; where there are few shares, as many of these."""
-    first = list(islice(found, jobs))
-    if len(first) <= 1:
+    """Check shares with so many processes; in this one where there are too few to pay for more."""
+    first = list(islice(found, ALONE + 1))
+    if len(first) <= ALONE:
         yield from (shares.check(share, tenant) for share in first)
         return
     context = multiprocessing.get_context("spawn")
     database = {name: connection.settings_dict[name] for name in ("NAME", "HOST", "PORT", "USER", "PASSWORD")}
     # Django's own function, for this module can only be imported after it.
-    pool = ProcessPoolExecutor(len(first), mp_context=context, initializer=django.setup)
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=django.setup)
     try:
         yield from _in_turn(pool, first, found, partial(_check, database, tenant), jobs * AHEAD)
     finally:

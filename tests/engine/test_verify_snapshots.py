@@ -21,6 +21,7 @@ from engine.nodes import registry
 from engine.snapshots import folds, loading
 from engine.snapshots.folds import Fold
 from engine.snapshots.loading import Aggregate
+from engine.verify import processes
 from tenants.ids import uuid7
 from tests.engine.test_operations import BROKEN, Effect, Fragile, waiting
 from tests.engine.test_snapshots import add, append, forged, tampered
@@ -136,21 +137,22 @@ def test_aggregates_of_users_own_are_rebuilt_where_their_fold_is_known(ada: Pass
 
 def test_several_processes_find_the_same(passage: Callable[..., Passage]) -> None:
     flow = passage(waiting()).flow
-    people = [Passage(flow, f"p{n}").start() for n in range(12)]
+    people = [Passage(flow, f"p{n}").start() for n in range(25)]
     snapshot_of(people[3])
     tampered_log("UPDATE flow_instances SET exit_reason = 'else' WHERE id = %s", people[7].id)
     told = io.StringIO()
     with pytest.raises(SystemExit):
-        # A share of the command is larger than this log: the processes are asked for below.
-        call_command("verify", "--json", "--jobs", "2", stdout=told)
+        call_command("verify", "--json", "--jobs", "1", stdout=told)
     alone = json.loads(told.getvalue())
 
-    shares = list(verify.verify(batch=5, jobs=2))
+    shares = list(verify.verify(batch=1, jobs=2))
 
-    assert len(shares) > 2
-    assert sum(each.count for each in shares) == alone["checked"] == 12
+    # So many that processes pay, and that each has some.
+    assert len(shares) > processes.ALONE
+    assert sum(each.count for each in shares) == alone["checked"] == 25
     assert sum(each.snapshots for each in shares) == alone["snapshots"] == 1
     assert [each.aggregate_id for share in shares for each in share.differences] == [str(people[7].id)]
+    assert alone["found"] == 1
 
 
 def test_live_traffic_makes_no_false_alarm(passage: Callable[..., Passage]) -> None:
