@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from engine.projections.projection import Projection
     from engine.saga_context import current_saga_id, current_step
     from engine.sagas.builder import Retry, Saga, SagaStep
+    from engine.sagas.controls import (
+        cancel_saga,
+        cancel_saga_sync,
+        get_saga_status,
+        get_saga_status_sync,
+        resume_saga,
+        resume_saga_sync,
+    )
+    from engine.sagas.registry import saga
+    from engine.sagas.starting import start_saga, start_saga_sync
     from engine.sagas.workflow_engine import WorkflowEngine
     from engine.schedules import register_audience
     from engine.snapshots.manager import SnapshotManager
@@ -57,18 +67,27 @@ __all__ = [
     "aretry",
     "astart",
     "cancel",
+    "cancel_saga",
+    "cancel_saga_sync",
     "compensate",
     "current_saga_id",
     "current_step",
     "current_task_key",
+    "get_saga_status",
+    "get_saga_status_sync",
     "pause",
     "publish_event",
     "register_audience",
     "register_upcaster",
     "resume",
+    "resume_saga",
+    "resume_saga_sync",
     "retry",
+    "saga",
     "start",
     "start_many",
+    "start_saga",
+    "start_saga_sync",
 ]
 
 _HOMES = {
@@ -88,6 +107,16 @@ _HOMES = {
     "engine.projections.projection": ("Projection",),
     "engine.saga_context": ("current_saga_id", "current_step"),
     "engine.sagas.builder": ("Retry", "Saga", "SagaStep"),
+    "engine.sagas.controls": (
+        "cancel_saga",
+        "cancel_saga_sync",
+        "get_saga_status",
+        "get_saga_status_sync",
+        "resume_saga",
+        "resume_saga_sync",
+    ),
+    "engine.sagas.registry": ("saga",),
+    "engine.sagas.starting": ("start_saga", "start_saga_sync"),
     "engine.sagas.workflow_engine": ("WorkflowEngine",),
     "engine.schedules": ("register_audience",),
     "engine.snapshots.manager": ("SnapshotManager",),
