@@ -23,6 +23,7 @@ from engine import clock
 from engine.bells import ringer
 from engine.projections import lag, registry
 from engine.projections.lag import ProjectionStatus
+from engine.snapshots import counts
 from kalcifer import __version__
 from kalcifer.plain_views import read_only
 
@@ -125,6 +126,10 @@ class Figures(Collector):
         failed = CounterMetricFamily("kalcifer_failed_bells", "Doorbells that this process could not ring")
         failed.add_metric([], ringer.failures)
         yield failed
+        snapshots = CounterMetricFamily("kalcifer_snapshots", "What this process did with snapshots", labels=["what"])
+        for what, number in sorted(counts.so_far().items()):
+            snapshots.add_metric([what], number)
+        yield snapshots
         try:
             found, by_status, projections = _read()
         except Error:

@@ -77,6 +77,7 @@ def test_a_backlog_is_told(client, backlog):
     assert found["kalcifer_batch_claims",] == 1
     assert found["kalcifer_database_up",] == 1
     assert found["kalcifer_failed_bells_total",] >= 0
+    assert found["kalcifer_snapshots_total", "used"] >= 0
 
 
 def test_an_empty_system_tells_zeros(client):
