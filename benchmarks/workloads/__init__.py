@@ -12,6 +12,7 @@ from benchmarks.workloads import (
     events,
     growth,
     latency,
+    projection,
     recovery,
     saga_fail,
     saga_local,
@@ -34,6 +35,7 @@ ALL: dict[str, Workload] = {
     "saga_fail": saga_fail.run,
     "saga_local": saga_local.run,
     "append": append.run,
+    "projection": projection.run,
     "snapshot": snapshot.run,
     "growth": growth.run,
 }

@@ -1,5 +1,7 @@
 """What projections count of runs: rows that are only ever added to, one per thing that is counted."""
 
+from typing import Any, ClassVar
+
 from django.db import models
 
 from tenants.managers import TenantScopedManager
@@ -23,7 +25,7 @@ class Counted(models.Model):
     key = models.CharField(max_length=255, blank=True, default="")
     n = models.BigIntegerField()
 
-    objects = TenantScopedManager()
+    objects: ClassVar[TenantScopedManager[Any]] = TenantScopedManager()
 
     class Meta:
         abstract = True
