@@ -19,13 +19,16 @@ from engine.nodes.outcomes import Failed, Outcome
 
 JSON = dict[str, Any]
 Call = Callable[[], Outcome]
+NodeHandler = Callable[[Lease, StepContext, program.Program], Outcome]
 
 READ_INSTANCES = """
     SELECT id, participant_id, flow_id, version_id, context, entered_at FROM flow_instances WHERE id = ANY(%s)
 """
 
-# Kinds beside `node`; each is called with the lease, on a thread, outside of any transaction.
+# Kinds that know nothing of a run; each is called with the lease, on a thread, outside of any transaction.
 _handlers: dict[str, Callable[[Lease], Outcome]] = {}
+# Kinds that concern a node of a run, likewise; they are handed what the node may know, and the run's program.
+_node_handlers: dict[str, NodeHandler] = {}
 
 
 def register(kind: str, handler: Callable[[Lease], Outcome]) -> None:
@@ -33,41 +36,49 @@ def register(kind: str, handler: Callable[[Lease], Outcome]) -> None:
     _handlers[kind] = handler
 
 
+def register_for_nodes(kind: str, handler: NodeHandler) -> None:
+    """Have activities of this kind, each of which concerns a node of a run, done by `handler`."""
+    _node_handlers[kind] = handler
+
+
 def calls(leases: Sequence[Lease]) -> list[Call]:
     """Give what is to be called for each, with what it needs to know read at once."""
-    ids = [lease.instance_id for lease in leases if lease.kind == "node" and lease.instance_id]
+    ids = [lease.instance_id for lease in leases if lease.kind in _node_handlers and lease.instance_id]
     found = {row[0]: row for row in execute(READ_INSTANCES, [ids]).fetchall()} if ids else {}
     return [_call(lease, found.get(lease.instance_id or "")) for lease in leases]
 
 
 def _call(lease: Lease, instance: Sequence[Any] | None) -> Call:
-    if lease.kind != "node":
-        handler = _handlers.get(lease.kind)
-        if handler is None:
-            return lambda: Failed(
-                f"Nobody does activities of the kind {lease.kind}.", code="unknown_kind", retryable=False
-            )
-        return lambda: handler(lease)
-    if instance is None:
-        return lambda: Failed("Its instance is gone.", retryable=False)
-    return lambda: _run_node(lease, instance)
+    if (for_node := _node_handlers.get(lease.kind)) is not None:
+        if instance is None:
+            return lambda: Failed("Its instance is gone.", retryable=False)
+        return lambda: _call_for_node(for_node, lease, instance)
+    handler = _handlers.get(lease.kind)
+    if handler is None:
+        return lambda: Failed(f"Nobody does activities of the kind {lease.kind}.", code="unknown_kind", retryable=False)
+    return lambda: handler(lease)
 
 
-def _run_node(lease: Lease, instance: Sequence[Any]) -> Outcome:
+def _call_for_node(handler: NodeHandler, lease: Lease, instance: Sequence[Any]) -> Outcome:
     _, participant_id, flow_id, version_id, context, entered_at = instance
     compiled = program.of_version(version_id)
+    return handler(lease, _step(lease, compiled, participant_id, flow_id, orjson.loads(context), entered_at), compiled)
+
+
+def _run_node(lease: Lease, step: StepContext, compiled: program.Program) -> Outcome:
     try:
         node = registry.get(lease.target)
     except UnknownNodeType as problem:
         return Failed(str(problem), code="unknown_type", retryable=False)
-    step = step_of(lease, compiled, participant_id, flow_id, orjson.loads(context), entered_at)
     return node.execute(compiled.nodes[lease.node_id].config, step)
 
 
-def step_of(
+register_for_nodes("node", _run_node)
+
+
+def _step(
     lease: Lease, compiled: program.Program, participant_id: str, flow_id: str, context: JSON, entered_at: datetime
 ) -> StepContext:
-    """Give what a node may know while it is done as an activity."""
     return StepContext(
         now=clock.now(),
         tenant_id=lease.tenant_id,

@@ -12,7 +12,7 @@ from engine.execution import write
 
 def connect() -> None:
     """Register who does compensations and who hears of them; may be called twice."""
-    activity_handlers.register(rollback.KIND, handler.undo)
+    activity_handlers.register_for_nodes(rollback.KIND, handler.undo)
     activity_owners.register(rollback.KIND, Rollbacks())
     if verbs.roll_back_failed not in write.on_failed:
         write.on_failed.append(verbs.roll_back_failed)

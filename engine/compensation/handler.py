@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 
-from engine import activity_handlers, ports
+from engine import ports
 from engine.activities import Lease
 from engine.connections import execute
-from engine.execution import program
+from engine.execution.program import Program
 from engine.nodes import registry
 from engine.nodes.base import Need, Node
 from engine.nodes.context import StepContext
@@ -30,11 +30,8 @@ REMEMBER = """
 """
 
 
-def undo(lease: Lease) -> Outcome:
+def undo(lease: Lease, step: StepContext, compiled: Program) -> Outcome:
     """Call the node's compensation, or its type's `compensate`."""
-    found = execute(activity_handlers.READ_INSTANCES, [[lease.instance_id]]).fetchone()
-    if found is None:
-        return Failed("Its instance is gone.", retryable=False)
     try:
         node = registry.get(lease.target)
         config = registry.parse_config(lease.target, lease.input["config"])
@@ -42,12 +39,10 @@ def undo(lease: Lease) -> Outcome:
         return Failed(str(problem), code="unknown_type", retryable=False)
     except InvalidConfig as problem:
         return Failed(str(problem), code="invalid_config", retryable=False)
-    _, participant_id, flow_id, version_id, context, entered_at = found
-    compiled = program.of_version(version_id)
-    step = activity_handlers.step_of(lease, compiled, participant_id, flow_id, orjson.loads(context), entered_at)
     step.result = _result(lease, step)
     if Need.PROFILE in node.needs_of(config):
-        step.participant = ports.bound().profiles.fetch_many(lease.tenant_id, [participant_id]).get(participant_id)
+        profiles = ports.bound().profiles.fetch_many(lease.tenant_id, [step.participant_id])
+        step.participant = profiles.get(step.participant_id)
     if lease.input["by"] == "type":
         return node.compensate(config, step, step.result or {})
     step.input = _prepared(lease, node, config, step)
@@ -69,6 +64,8 @@ def _prepared(lease: Lease, node: Node, config: Any, step: StepContext) -> JSON:
         return stored
     step.input = {}
     prepared = node.prepare(config, step)
+    if not prepared:
+        return prepared
     parameters = {"id": lease.id, "attempt": lease.attempt, "prepared": orjson.dumps(prepared).decode()}
     execute(REMEMBER, parameters)
     return prepared
