@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -14,7 +15,7 @@ from engine.activity_owners import News
 from engine.bells import Bell
 from engine.conf import engine_settings
 from engine.connections import execute
-from engine.execution import batch, rows, write
+from engine.execution import batch, rows, wakes, write
 from engine.execution.burst import Burst
 from engine.execution.policy import pause_before, verdict_on
 from engine.nodes.outcomes import Branched, Completed, Failed, Outcome
@@ -89,9 +90,6 @@ RECORD = """
      WHERE a.id = n.id AND a.status = 'running' AND a.attempts = n.attempt
  RETURNING a.id
 """
-
-LOCK = "SELECT id, status FROM flow_instances WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
-MARK = "UPDATE flow_instances SET runnable = true WHERE id = ANY(%s) AND status IN ('running', 'waiting')"
 
 FIND_EXPIRED = """
     SELECT id, tenant_id, flow_id, instance_id, node_id, kind, target, input, idempotency_key, policy, attempts,
@@ -263,7 +261,14 @@ def take_by(statement: str, parameters: JSON, worker: str) -> list[Lease]:
 
 def _lease(row: Sequence[Any]) -> Lease:
     before, key, after = row[:7], row[8], row[10:13]
-    return Lease(*before, orjson.loads(row[7]), key, orjson.loads(row[9]), *after)  # type: ignore[call-arg]  # LEASE's columns
+    return Lease(*before, orjson.loads(row[7]), key, _policy(row[9]), *after)  # type: ignore[call-arg]  # LEASE's columns
+
+
+# Most leases have one of a few policies, and nobody changes them.
+@lru_cache(maxsize=1024)
+def _policy(text: str) -> JSON:
+    found: JSON = orjson.loads(text)
+    return found
 
 
 def _give_up(row: Sequence[Any]) -> Ended:
@@ -282,20 +287,17 @@ def _record(ended: Sequence[Ended], metadata: JSON) -> None:
         bells.ring_on_commit(Bell.ADVANCE)
 
 
-# Instances first, in the order of their ids, then activities: whoever loses the fence is left out. A success only marks
+# Instances first, in the order of their ids, then activities: whoever loses the fence is left out. A success only wakes
 # its instance, whose next look takes it up: that look appends the event together with all that follows from it. A
 # failure, and whatever concerns a run that is not under way, is appended at once.
 def _append(ended: Sequence[Ended], statement: str, metadata: JSON) -> None:
-    concerned = sorted({each.lease.instance_id for each in ended if each.lease.instance_id})
+    concerned = {each.lease.instance_id for each in ended if each.lease.instance_id}
+    succeeded = {each.lease.instance_id for each in ended if each.lease.instance_id and each.status == "completed"}
     owned = [each.news for each in ended if each.lease.kind != "node"]
-    under_way = {row[0] for row in execute(LOCK, [concerned]).fetchall() if row[1] in ("running", "waiting")}
+    locked = wakes.lock_and_wake(concerned, succeeded)
+    under_way = {key for key, status in locked.items() if status in ("running", "waiting")}
     activity_owners.lock(owned)
     changed = {row[0] for row in execute(statement, [_document(ended)]).fetchall()}
-    marked = [
-        each.lease.instance_id for each in ended if each.status == "completed" and each.lease.instance_id in under_way
-    ]
-    if marked:
-        execute(MARK, [marked])
     rest = [each for each in ended if each.lease.id in changed]
     rest = [each for each in rest if each.status != "completed" or each.lease.instance_id not in under_way]
     _append_events(rest, metadata)

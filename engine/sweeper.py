@@ -32,10 +32,11 @@ LEADER_KEY = 7_300_911_204
 # The near future is announced this often, well within the horizon.
 NEAR_EVERY_S = 20.0
 
-# In the two halves that have an index each: asked as one, it would read the whole table.
+# In the parts that have an index each: asked as one, it would read the whole table.
 IS_RUNNABLE = """
     SELECT 1 WHERE EXISTS (SELECT 1 FROM flow_instances WHERE runnable AND deaths = 0)
                 OR EXISTS (SELECT 1 FROM flow_instances WHERE runnable AND deaths > 0)
+                OR EXISTS (SELECT 1 FROM instance_wakes)
 """
 
 

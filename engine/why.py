@@ -9,7 +9,7 @@ from typing import Any
 
 from engine import clock
 from engine.connections import execute
-from engine.models import Activity, EventSubscription, StoredEvent, Timer
+from engine.models import Activity, EventSubscription, StoredEvent, Timer, Wake
 from engine.models.activity import ActivityStatus
 from engine.wording import ago, moment, spoken
 from flows.models import FlowInstance
@@ -25,6 +25,8 @@ STRANDED = f"""
       FROM flow_instances i JOIN flows f ON f.id = i.flow_id
      WHERE i.status IN ({", ".join(f"'{each.value}'" for each in sorted(set(LIVE) - {Status.PAUSED}))})
        AND NOT i.runnable AND f.status <> 'paused'
+       AND NOT EXISTS (SELECT FROM instance_wakes w
+                        WHERE w.tenant_id = i.tenant_id AND w.rank = -i.priority AND w.instance_id = i.id)
        AND NOT EXISTS (SELECT FROM timers t WHERE t.instance_id = i.id AND NOT t.held)
        AND NOT EXISTS (SELECT FROM event_subscriptions s WHERE s.instance_id = i.id AND s.kind = 'wait')
        AND NOT EXISTS (SELECT FROM activities a WHERE a.instance_id = i.id
@@ -95,7 +97,7 @@ def _of_the_flow(instance: FlowInstance) -> Iterator[Cause]:
 
 
 def _of_the_mark(instance: FlowInstance) -> Iterator[Cause]:
-    if not instance.runnable:
+    if not instance.runnable and not _is_woken(instance):
         return
     node = next((each["node_id"] for each in instance.current_nodes if each["status"] == "running"), None)
     holder = execute(HOLDER, [str(instance.pk)]).fetchone()
@@ -108,6 +110,10 @@ def _of_the_mark(instance: FlowInstance) -> Iterator[Cause]:
     else:
         detail = f"It is ready to run node “{node}” for {ago(since, clock.now())}; the next free worker takes it."
         yield Cause("ready", detail, node, since, wakes_on="the next free worker")
+
+
+def _is_woken(instance: FlowInstance) -> bool:
+    return Wake.objects.filter(pk=(instance.tenant_id, -instance.priority, instance.pk)).exists()
 
 
 def _paused(instance: FlowInstance) -> Cause:

@@ -15,7 +15,7 @@ import psycopg
 
 from engine.conf import engine_settings
 from engine.connections import SideConnection, execute
-from engine.execution import rows
+from engine.execution import rows, wakes
 from tenants.ids import uuid7
 
 # Takes runnable instances, an equal share per tenant that has any, higher priority first. The recursive part hops from
@@ -56,7 +56,7 @@ TAKE_SUSPECTS = f"""
 TAKE_AGAIN = f"""
     SELECT {rows.COLUMNS}, f.status = 'paused' AS paused
       FROM flow_instances taken JOIN flows f ON f.id = taken.flow_id
-     WHERE taken.id = ANY(%(ids)s) AND taken.runnable ORDER BY taken.id
+     WHERE taken.id = ANY(%(ids)s) AND (taken.runnable OR {wakes.HAS_WAKE}) ORDER BY taken.id
        FOR NO KEY UPDATE OF taken SKIP LOCKED
 """
 
@@ -72,7 +72,7 @@ SET_ASIDE = """
 """
 
 # Whoever was marked and has nothing to do leaves the runnable index.
-UNMARK = "UPDATE flow_instances SET runnable = false, deaths = 0 WHERE id = ANY(%s)"
+UNMARK = "UPDATE flow_instances SET runnable = false, deaths = 0 WHERE id = ANY(%s) AND (runnable OR deaths > 0)"
 
 ANNOUNCE = """
     INSERT INTO batch_claims (id, worker_key, worker, task_id, instance_ids, started_at)
@@ -193,8 +193,18 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def take(limit: int) -> list[rows.Row]:
-    """Lock up to `limit` runnable instances; the caller's transaction holds them."""
+def take(limit: int, *, woken_first: bool = False) -> list[rows.Row]:
+    """
+    Lock up to `limit` instances that are marked runnable, else such that are woken, in the caller's transaction.
+
+    Who asks again and again changes `woken_first` each time, so that neither kind starves the other.
+    """
+    first, second = (wakes.take, take_marked) if woken_first else (take_marked, wakes.take)
+    return first(limit) or second(limit)
+
+
+def take_marked(limit: int) -> list[rows.Row]:
+    """Lock up to `limit` instances of the runnable index."""
     return rows.fetch(TAKE, {"limit": limit})
 
 
@@ -205,7 +215,9 @@ def take_suspects() -> list[rows.Row]:
 
 def take_again(ids: list[str]) -> list[rows.Row]:
     """Lock the named instances that are still runnable."""
-    return rows.fetch(TAKE_AGAIN, {"ids": ids})
+    found = rows.fetch(TAKE_AGAIN, {"ids": ids})
+    wakes.forget(found)
+    return found
 
 
 def set_aside(ids: list[str]) -> None:

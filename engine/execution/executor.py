@@ -8,7 +8,6 @@ from typing import Any, assert_never
 
 from engine.execution import program
 from engine.execution.burst import Burst
-from engine.execution.policy import policy_of
 from engine.execution.program import CompiledNode
 from engine.execution.state import HELD, RUNNING
 from engine.moments import iso
@@ -216,9 +215,7 @@ class Executor:
             self._fail(compiled, ("error", f"{type(error).__name__}: {error}"))
             return
         self.burst.begin_step(compiled.id, status="waiting", step_input=payload)
-        self.burst.schedule(
-            compiled.id, kind="node", target=compiled.type, payload=payload, policy=policy_of(node, compiled.config)
-        )
+        self.burst.schedule(compiled.id, kind="node", target=compiled.type, payload=payload, policy=compiled.policy)
 
     def _take_activity(self, compiled: CompiledNode, wake: JSON) -> None:
         if "error" in wake:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 
 from django.db import transaction
@@ -12,7 +13,7 @@ from django.db import transaction
 from engine import bells, clock
 from engine.bells import Bell
 from engine.conf import engine_settings
-from engine.execution import batch, claim, woken, write
+from engine.execution import batch, claim, wakes, woken, write
 from engine.execution.burst import Burst
 from engine.execution.rows import Row
 
@@ -40,7 +41,8 @@ def advance(*, slice_s: float | None = None, task_id: str = "", by: str = "engin
         claim.bury_the_dead_now_and_then()
         taken, done = 0, 0
         if turn % SUSPECT_EVERY:
-            taken, done = run_batch(lambda: claim.take(settings.batch_size), metadata)
+            take = partial(claim.take, settings.batch_size, woken_first=not turn % 2)
+            taken, done = run_batch(take, metadata)
         if not taken:
             taken, done = run_batch(claim.take_suspects, metadata, one_by_one=True)
         if not taken and not turn % SUSPECT_EVERY:
@@ -73,6 +75,8 @@ def run_batch(take: Callable[[], list[Row]], metadata: dict[str, str], *, one_by
             write.batch(bursts, metadata=metadata)
             if idle := [burst.state.id for burst in bursts if not burst.events]:
                 claim.unmark(idle)
+            if left_out := {row.id for row in taken if not row.paused} - {burst.state.id for burst in bursts}:
+                wakes.mark(sorted(left_out))
             claims.close()
             woken.ring_for(bursts)
         return len(taken), len(bursts)

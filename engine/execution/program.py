@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from engine.execution.policy import policy_of
 from engine.graph_settings import Settings, parse_settings
 from engine.nodes import registry
 from engine.nodes.base import Category, Need, Node, RunsAs
@@ -36,6 +37,7 @@ class CompiledNode:
     reaches: frozenset[str]
     is_end: bool
     is_activity: bool
+    policy: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ def _compile_node(
         reaches=reaches,
         is_end=node is not None and node.category is Category.END,
         is_activity=node is not None and node.runs_as is RunsAs.ACTIVITY,
+        policy=policy_of(node, config) if node is not None else {},
     )
 
 

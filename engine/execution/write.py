@@ -18,8 +18,8 @@ import uuid_utils
 from engine import connections
 from engine.connections import escaped, execute, one
 from engine.event_store.events import INSTANCE
+from engine.execution import few, moves
 from engine.execution.burst import Burst
-from flows.models import FlowInstance
 
 JSON = dict[str, Any]
 
@@ -46,17 +46,9 @@ COPY_ACTIVITIES = """
 # Moves each instance of a batch that is still where the batch found it. Whoever is missing from RETURNING was moved by
 # someone else.
 MOVE = f"""
-    UPDATE flow_instances i
-       SET status = n.status, current_nodes = n.current_nodes, context = coalesce(n.context, i.context),
-           step_count = n.step_count, updated_at = n.updated_at, completed_at = n.completed_at, exited_at = n.exited_at,
-           exit_reason = n.exit_reason, error = n.error, sequence = n.sequence, log_tx = n.log_tx, deaths = n.deaths,
-           runnable = n.runnable OR (n.keeps_mark AND i.runnable AND n.status IN ('running', 'waiting'))
-      FROM jsonb_to_recordset(%s::jsonb) AS n(
-           id uuid, was text, previous bigint, status text, current_nodes jsonb, context jsonb, step_count int,
-           updated_at timestamptz, completed_at timestamptz, exited_at timestamptz, exit_reason text, error jsonb,
-           sequence bigint, runnable boolean, log_tx bigint, deaths smallint, keeps_mark boolean)
-     WHERE i.id = n.id AND i.status = n.was AND i.sequence = n.previous
-         AND (n.was, n.status) IN ({FlowInstance.TRANSITIONS.pairs_sql()})
+    UPDATE flow_instances i SET {moves.SETS}, log_tx = n.log_tx
+      FROM jsonb_to_recordset(%s::jsonb) AS n({moves.FIELDS})
+     WHERE {moves.GUARD}
  RETURNING i.id
 """
 
@@ -107,10 +99,9 @@ def batch(bursts: Sequence[Burst], *, metadata: dict[str, Any]) -> None:
     moved = [burst for burst in bursts if burst.events]
     if not moved:
         return
-    tx = current_tx()
-    copy(COPY_EVENTS, _event_rows(moved, tx, metadata))
-    copy(COPY_STEPS, _step_rows(moved))
-    _move_instances(moved)
+    found = few.write(moved, metadata) if len(moved) <= few.MOST else _write_many(moved, metadata)
+    if found != len(moved):
+        raise MovedElsewhere(f"{len(moved) - found} of {len(moved)} instances were not where they had been read.")
     _move_steps(moved)
     _disarm(moved)
     _close(moved)
@@ -120,6 +111,12 @@ def batch(bursts: Sequence[Burst], *, metadata: dict[str, Any]) -> None:
     if failed := [burst for burst in moved if burst.state.status == "failed"]:
         for go_on in on_failed:
             go_on(failed, metadata)
+
+
+def _write_many(bursts: Sequence[Burst], metadata: JSON) -> int:
+    copy(COPY_EVENTS, _event_rows(bursts, current_tx(), metadata))
+    copy(COPY_STEPS, _step_rows(bursts))
+    return execute(MOVE, [orjson.dumps([moves.record(burst) for burst in bursts]).decode()]).rowcount
 
 
 def current_tx() -> int:
@@ -178,48 +175,21 @@ def _subscription_rows(bursts: Iterable[Burst]) -> Iterator[str]:
 
 def _activity_rows(bursts: Iterable[Burst]) -> Iterator[str]:
     wall = None
+    # A node's policy is the same one for all who come to it.
+    policies: dict[int, str] = {}
     for burst in bursts:
         state = burst.state
+        owner, held = f"{state.tenant_id}\t{state.flow_id}\t{state.id}", "t" if burst.frozen else "f"
         for row in burst.activities:
-            wall = wall or _wall_now()
-            yield line(
-                row.id, state.tenant_id, state.flow_id, state.id, row.node_id, row.kind, row.target,
-                as_json(row.input), row.key,
-                as_json(row.policy), "pending", 0, wall, "", burst.frozen, 0, wall,
-            )  # fmt: skip
+            wall = wall or _wall_now().isoformat()
+            policy = policies.get(id(row.policy)) or policies.setdefault(id(row.policy), _json(row.policy))
+            yield (
+                f"{row.id}\t{owner}\t{row.node_id}\t{row.kind}\t{escaped(row.target)}\t{_json(row.input)}\t"
+                f"{escaped(row.key)}\t{policy}\tpending\t0\t{wall}\t\t{held}\t0\t{wall}\n"
+            )
 
 
 # --- updates ---
-
-
-def _move_instances(bursts: Sequence[Burst]) -> None:
-    document = orjson.dumps([_instance_record(burst) for burst in bursts]).decode()
-    moved = execute(MOVE, [document]).rowcount
-    if moved != len(bursts):
-        raise MovedElsewhere(f"{len(bursts) - moved} of {len(bursts)} instances were not where they had been read.")
-
-
-def _instance_record(burst: Burst) -> dict[str, Any]:
-    state = burst.state
-    return {
-        "id": state.id,
-        "was": burst.was,
-        "previous": burst.previous,
-        "status": state.status,
-        "current_nodes": list(state.tokens.values()),
-        "context": state.context if burst.context_changed else None,
-        "step_count": state.step_count,
-        "updated_at": state.updated_at,
-        "completed_at": state.completed_at,
-        "exited_at": state.exited_at,
-        "exit_reason": state.exit_reason,
-        "error": state.error,
-        "sequence": state.sequence,
-        "runnable": burst.is_runnable or (burst.recheck and state.status in ("running", "waiting")),
-        "log_tx": burst.log_tx,
-        "deaths": burst.deaths,
-        "keeps_mark": not burst.looked,
-    }
 
 
 def _move_steps(bursts: Sequence[Burst]) -> None:

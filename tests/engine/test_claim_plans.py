@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from engine import activities, event_router, sweeper, timers
 from engine.connections import execute
-from engine.execution import claim
+from engine.execution import claim, wakes
 from flows.models import Flow, FlowInstance
 from tenants.models import Tenant
 from tests.engine.conftest import NOON
@@ -35,6 +35,10 @@ TIMERS = """
     INSERT INTO timers (id, tenant_id, instance_id, node_id, due_at, held)
     SELECT gen_random_uuid(), tenant_id, id, 'w', %(due)s + row_number() OVER () * interval '1 ms', false
       FROM flow_instances WHERE status = 'waiting'
+"""
+WAKES = """
+    INSERT INTO instance_wakes (tenant_id, rank, instance_id)
+    SELECT tenant_id, -priority, id FROM flow_instances WHERE status = 'waiting'
 """
 EVENTS = """
     INSERT INTO inbound_events (id, tenant_id, event_id, participant_id, event_type, data, occurred_at, received_at,
@@ -70,14 +74,16 @@ def backlog(flow_of: Callable[..., Flow], tenant: Tenant, other_tenant: Tenant) 
             for status in ("pending", "completed"):
                 cursor.execute(ACTIVITIES, common | {"status": status})
         cursor.execute(TIMERS, {"due": NOON.replace(year=2029)})
+        cursor.execute(WAKES)
     yield
     # The next test's planner shall not know of this one.
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE timers, activities, inbound_events")
+        cursor.execute("TRUNCATE timers, activities, inbound_events, instance_wakes")
 
 
 CLAIMS: dict[str, tuple[str, Any]] = {
     "advance": (claim.TAKE, {"limit": LIMIT}),
+    "woken": (wakes.TAKE, {"limit": LIMIT}),
     "suspects": (claim.TAKE_SUSPECTS, {}),
     "timers": (timers.TAKE_DUE, {"now": NOON, "limit": LIMIT}),
     "events": (event_router.TAKE_PARTICIPANTS, {"limit": LIMIT}),
@@ -89,7 +95,7 @@ CLAIMS: dict[str, tuple[str, Any]] = {
     "sweep: pending": (activities.IS_PENDING, None),
     "near timers": (timers.NEAR, [NOON, NOON]),
 }
-BIG = ("flow_instances", "timers", "inbound_events", "activities")
+BIG = ("flow_instances", "timers", "inbound_events", "activities", "instance_wakes")
 
 
 def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -123,7 +129,7 @@ def troubles(statement: str, parameters: Any, *, most: int = 4 * LIMIT) -> list[
 @pytest.mark.parametrize("analysed", [False, True], ids=["before_analyze", "after_analyze"])
 def test_no_claim_sorts_or_scans_the_backlog(backlog: None, analysed: bool) -> None:  # noqa: FBT001
     if analysed:
-        execute("ANALYZE flow_instances, timers, inbound_events, activities")
+        execute("ANALYZE flow_instances, timers, inbound_events, activities, instance_wakes")
 
     found = {name: troubles(*claims) for name, claims in CLAIMS.items()}
 
@@ -156,12 +162,13 @@ def test_a_flood_of_one_tenant_leaves_another_its_share_of_each_batch(
     backlog: None, tenant: Tenant, other_tenant: Tenant
 ) -> None:
     with transaction.atomic():
-        taken = Counter(row.tenant_id for row in claim.take(LIMIT))
+        taken = Counter(row.tenant_id for row in claim.take_marked(LIMIT))
+        woken = Counter(row.tenant_id for row in wakes.take(LIMIT))
         routed = Counter(row[0] for row in execute(event_router.TAKE_PARTICIPANTS, {"limit": LIMIT}).fetchall())
         transaction.set_rollback(True)
     leased = Counter(lease.tenant_id for lease in activities.take(LIMIT, "worker"))
 
-    for shares in (taken, routed, leased):
+    for shares in (taken, woken, routed, leased):
         assert shares == {str(tenant.pk): LIMIT // 2, str(other_tenant.pk): LIMIT // 2}
 
 
@@ -171,7 +178,7 @@ def test_an_idle_look_costs_next_to_nothing(backlog: None) -> None:
         "UPDATE inbound_events SET routed_at = now()",
         "UPDATE activities SET status = 'completed'",
         "UPDATE timers SET due_at = now() + interval '10 years'",
-        "ANALYZE flow_instances, timers, inbound_events, activities",
+        "ANALYZE flow_instances, timers, inbound_events, activities, instance_wakes",
     ):
         execute(statement)
 
