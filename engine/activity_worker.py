@@ -6,18 +6,17 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, ThreadPoolExecutor, wait
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 from engine import activities, activity_handlers, handing_back
 from engine.activities import Ended, Lease
 from engine.conf import engine_settings
 from engine.execution.claim import worker_name
-from engine.nodes.outcomes import Failed, Outcome
+from engine.hands import Hands, Hold
+from engine.nodes.outcomes import Failed
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +28,8 @@ SUSPECTS_EVERY_S = 1.0
 LOOK_EVERY_S = 0.5
 # What found no free thread for so long is handed back.
 BEGIN_WITHIN_S = 1.0
+# What ends within such a moment is recorded together.
+TOGETHER_S = 0.003
 
 
 class ActivityWorker:
@@ -41,10 +42,10 @@ class ActivityWorker:
     def __init__(self, *, take: Callable[[int], list[Lease]] | None = None, threads: int | None = None) -> None:
         self._take = take
         self._alone = threading.Lock()
-        self._rung: Future[None] = Future()
+        self._rung = threading.Event()
         self._threads = threads or engine_settings().activity_threads
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="activity")
-        self._running: dict[Future[Outcome], tuple[Lease, float]] = {}
+        self._hands = Hands(self._threads)
+        self._running: dict[Hold, None] = {}
         self._unrecorded: list[Ended] = []
         self._abandoned = 0
         self._appetite = self._threads
@@ -67,7 +68,7 @@ class ActivityWorker:
             finally:
                 self._alone.release()
             # A colleague who came between the last look and the release has rung and gone.
-            if not self._rung.done() or self._stopping:
+            if not self._rung.is_set() or self._stopping:
                 return done
         # Whoever works may have looked a moment too early.
         self._ring()
@@ -80,17 +81,17 @@ class ActivityWorker:
 
     def close(self) -> None:
         """Let the threads go; for hands that are used once."""
-        self._pool.shutdown(wait=False)
+        self._hands.let_go()
 
     def _ring(self) -> None:
-        with suppress(InvalidStateError):
-            self._rung.set_result(None)
+        self._rung.set()
+        self._hands.nudge()
 
     def _work(self, until: float, metadata: dict[str, Any]) -> int:
         done = 0
         self._suspects_at = 0.0
         while True:
-            self._rung = Future()
+            self._rung.clear()
             try:
                 recorded = self._turn(until, metadata)
             except (OperationalError, InterfaceError):
@@ -109,14 +110,14 @@ class ActivityWorker:
     def _turn(self, until: float, metadata: dict[str, Any]) -> int | None:
         leased = self._lease() if time.monotonic() < until and not self._stopping else []
         busy = leased or self._running or self._unrecorded
-        if not busy and (not self._rung.done() or self._stopping):
+        if not busy and (not self._rung.is_set() or self._stopping):
             return None
         self._submit(leased)
         # Kept until it is recorded, and its lease with it: it has been done.
         self._unrecorded += self._harvest()
         self._hand_back()
         if time.monotonic() >= self._beat_at and (self._running or self._unrecorded):
-            kept = [lease for lease, _ in self._running.values()] + [each.lease for each in self._unrecorded]
+            kept = [hold.lease for hold in self._running] + [each.lease for each in self._unrecorded]
             activities.renew(kept, worker_name())
             self._beat_at = time.monotonic() + engine_settings().lease_s / HEARTBEATS_PER_LEASE
         recorded = len(self._unrecorded)
@@ -140,51 +141,51 @@ class ActivityWorker:
         room = min(self._appetite, MOST_AT_ONCE) - len(self._running) - self._abandoned
         return activities.take(room, worker_name()) if room > 0 else []
 
-    def _submit(self, leased: Iterable[Lease]) -> None:
-        found = list(leased)
-        calls = activity_handlers.calls(found)
+    def _submit(self, leased: Sequence[Lease]) -> None:
+        if not leased:
+            return
         now = time.monotonic()
-        for lease, call in zip(found, calls, strict=True):
-            self._running[self._pool.submit(_guarded, call)] = (lease, now)
-        if found:
-            self._beat_at = min(self._beat_at, now + engine_settings().lease_s / HEARTBEATS_PER_LEASE)
+        holds = [Hold(lease, call, now) for lease, call in zip(leased, activity_handlers.calls(leased), strict=True)]
+        self._running |= dict.fromkeys(holds)
+        self._hands.give(holds, busy=len(self._running) + self._abandoned)
+        self._beat_at = min(self._beat_at, now + engine_settings().lease_s / HEARTBEATS_PER_LEASE)
 
     def _harvest(self) -> list[Ended]:
         if not self._running:
             return []
-        began = time.monotonic()
-        hands: list[Future[Any]] = [*self._running, self._rung]
-        wait(hands, timeout=LOOK_EVERY_S, return_when=FIRST_COMPLETED)
-        # A moment more, so that what ends together is recorded together.
-        wait(self._running, timeout=0.003)
-        finished = [future for future in self._running if future.done()]
-        quick = len(finished) == len(self._running) and time.monotonic() - began < QUICK_S
+        began, expected = time.monotonic(), len(self._running)
+        found = self._hands.collect(expected=expected, within_s=LOOK_EVERY_S, grace_s=TOGETHER_S)
+        # One that was given up as overdue says its word too late, but its thread is free again.
+        finished = [hold for hold in found if hold in self._running]
+        self._abandoned -= len(found) - len(finished)
+        quick = len(finished) == expected and time.monotonic() - began < QUICK_S
         self._appetite = min(self._appetite * 2, MOST_AT_ONCE) if quick else self._threads
-        ended = [activities.judge(self._running.pop(future)[0], future.result()) for future in finished]
+        ended = []
+        for hold in finished:
+            del self._running[hold]
+            ended.append(activities.judge(hold.lease, hold.outcome))
         return ended + self._overdue()
 
     # While calls were quick more was leased than there are threads; what slow calls keep from beginning is given back
     # before its time runs out.
-    def _hand_back(self) -> None:
+    def _hand_back(self, *, within_s: float = BEGIN_WITHIN_S) -> None:
         now = time.monotonic()
-        unbegun = [
-            future for future, (_, since) in self._running.items() if now - since > BEGIN_WITHIN_S and future.cancel()
-        ]
-        leases = [self._running.pop(future)[0] for future in unbegun]
-        if leases:
-            handing_back.hand_back(leases)
+        unbegun = [hold for hold in self._running if now - hold.since > within_s and hold.claim()]
+        for hold in unbegun:
+            del self._running[hold]
+        if unbegun:
+            handing_back.hand_back([hold.lease for hold in unbegun])
 
     # A thread cannot be stopped: its attempt is given up, with an outcome nobody knows, and what it says later is
     # refused by the fence.
     def _overdue(self) -> list[Ended]:
         now = time.monotonic()
-        late = [
-            future for future, (lease, since) in self._running.items() if now - since > lease.policy["timeout_s"] + 1.0
-        ]
+        late = [hold for hold in self._running if now - hold.since > hold.lease.policy["timeout_s"] + 1.0]
         ended = []
-        for future in late:
-            lease, _ = self._running.pop(future)
-            if not future.cancel():
+        for hold in late:
+            del self._running[hold]
+            lease = hold.lease
+            if not hold.claim():
                 self._abandoned += 1
             logger.warning(
                 "activity.overdue", extra={"activity": lease.id, "instance": lease.instance_id, "node": lease.node_id}
@@ -194,22 +195,11 @@ class ActivityWorker:
                 activities.judge(lease, Failed(f"No answer within {seconds:g} s.", code="timeout", unknown=True))
             )
         if self._abandoned >= self._threads:
-            self._pool.shutdown(wait=False)
-            self._pool, self._abandoned = ThreadPoolExecutor(self._threads, thread_name_prefix="activity"), 0
+            # No thread is left: what they have not begun, others may.
+            self._hand_back(within_s=-1.0)
+            self._hands.let_go()
+            self._hands, self._abandoned = Hands(self._threads), 0
         return ended
-
-
-# Whatever a handler raises is its own activity's failure, also sys.exit(). Connections it opened are closed with it:
-# pool threads have no request to end.
-def _guarded(call: Callable[[], Outcome]) -> Outcome:
-    try:
-        return call()
-    except BaseException as error:  # a thread of the pool has nobody else to tell
-        logger.exception("activity.raised")
-        return Failed(f"{type(error).__name__}: {error}", code=type(error).__name__)
-    finally:
-        for connection in connections.all(initialized_only=True):
-            connection.close()
 
 
 _worker: list[ActivityWorker] = []
