@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,10 @@ LEAST, GREATEST = -(2**63), 2**64 - 1
 LAST_VERSION: Final = 2**15 - 1
 NUL: Final = "\\u0000"
 PATH_SHOWN: Final = 80
+# From here on a float is written with an exponent.
+LONG_FLOAT: Final = 1e16
+
+_EXPONENT = re.compile(r"\de\+?\d").search
 
 
 @dataclass(slots=True)
@@ -50,7 +55,7 @@ class Common:
 def common_of(metadata: JSON | None, at: datetime) -> Common:
     """Give what the events of a call share; raise InvalidEvent for metadata that cannot be stored."""
     shared = _context() | _plain(metadata, "metadata")[0] if metadata else _context()
-    return Common(at, shared, orjson.dumps(shared).decode())
+    return Common(at, shared, _text(shared))
 
 
 def drafts_of(address: Address, events: Sequence[Event], common: Common, *, path: str = "events") -> list[Draft]:
@@ -66,7 +71,7 @@ def _draft(address: Address, event: Event, common: Common, path: str) -> Draft:
     metadata, metadata_text = dict(common.metadata), common.text
     if event.metadata:
         metadata |= _plain(event.metadata, f"{path}.metadata")[0]
-        metadata_text = orjson.dumps(metadata).decode()
+        metadata_text = _text(metadata)
     version = event.schema_version or upcasters.newest_version(event.type, address.type)
     recorded = Event(
         event.type,
@@ -124,7 +129,27 @@ def _plain(value: Any, path: str) -> tuple[JSON, str]:
     text = raw.decode()
     if again != value or NUL in text:
         _refuse(value, path)
-    return again, text
+    return again, _spelled_out(again) if _EXPONENT(text) else text
+
+
+def _text(plain: JSON) -> str:
+    text = orjson.dumps(plain).decode()
+    return _spelled_out(plain) if _EXPONENT(text) else text
+
+
+# PostgreSQL keeps 5.9e16 as a whole number of other digits, which is read as another number; 59000000000000000.0 stays.
+def _spelled_out(plain: JSON) -> str:
+    return orjson.dumps(_with_digits(plain)).decode()
+
+
+def _with_digits(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _with_digits(below) for name, below in value.items()}
+    if isinstance(value, list):
+        return [_with_digits(below) for below in value]
+    if isinstance(value, float) and abs(value) >= LONG_FLOAT:
+        return orjson.Fragment(f"{value:.1f}")
+    return value
 
 
 def _refuse(value: Any, path: str) -> None:

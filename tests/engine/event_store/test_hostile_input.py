@@ -80,6 +80,7 @@ def test_what_is_no_json_is_refused_by_name(store: EventStore, where: str, data:
     [
         {"text": "ä 😀 \\ \t \n \r \x01 \x7f \\u0000 \\N", "back\\slash": ["\\", "\\n"]},
         {"numbers": [0, -1, 2**63, 2**64 - 1, 1.5, 1e300, -1e-300, 0.1]},
+        {"floats": [-5.929736738769434e16, {"a": 1.7e308}, 1e16, 9007199254740993.0, 5e-324], "text": "1e5"},
         {"none": None, "null": "null", "true": True, "empty": [{}, [], ""]},
         {"": {"": ""}},
         nested(60),
