@@ -23,8 +23,8 @@ from engine.verify.shares import Share
 JSON = dict[str, Any]
 Check = Callable[[Share], Checked]
 
-# So many shares are done here in the time that it takes to start a process.
-ALONE: Final = 20
+# So many shares take as long as starting processes does: two seconds of a core for each.
+ALONE: Final = 50
 # Shares that lie ready for each process, so that none waits for the next boundary.
 AHEAD: Final = 2
 

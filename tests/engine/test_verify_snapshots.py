@@ -13,7 +13,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from engine import operations, verify
+from engine import operations, triggers, verify
 from engine.connections import execute
 from engine.execution import folding
 from engine.models import Snapshot
@@ -26,7 +26,7 @@ from tenants.ids import uuid7
 from tests.engine.test_operations import BROKEN, Effect, Fragile, waiting
 from tests.engine.test_snapshots import add, append, forged, tampered
 from tests.engine.test_verify import tampered as tampered_log
-from tests.support.passage import Passage
+from tests.support.passage import Passage, run_until_idle
 
 
 @pytest.fixture(autouse=True)
@@ -137,9 +137,11 @@ def test_aggregates_of_users_own_are_rebuilt_where_their_fold_is_known(ada: Pass
 
 def test_several_processes_find_the_same(passage: Callable[..., Passage]) -> None:
     flow = passage(waiting()).flow
-    people = [Passage(flow, f"p{n}").start() for n in range(25)]
-    snapshot_of(people[3])
-    tampered_log("UPDATE flow_instances SET exit_reason = 'else' WHERE id = %s", people[7].id)
+    started = triggers.start_many(flow, [f"p{n}" for n in range(60)])
+    run_until_idle()
+    wrong = started[7].instance_id
+    loading.load(Aggregate(str(flow.tenant_id), str(started[3].instance_id), folding.FOLD), every=1)
+    tampered_log("UPDATE flow_instances SET exit_reason = 'else' WHERE id = %s", wrong)
     told = io.StringIO()
     with pytest.raises(SystemExit):
         call_command("verify", "--json", "--jobs", "1", stdout=told)
@@ -149,9 +151,9 @@ def test_several_processes_find_the_same(passage: Callable[..., Passage]) -> Non
 
     # So many that processes pay, and that each has some.
     assert len(shares) > processes.ALONE
-    assert sum(each.count for each in shares) == alone["checked"] == 25
+    assert sum(each.count for each in shares) == alone["checked"] == 60
     assert sum(each.snapshots for each in shares) == alone["snapshots"] == 1
-    assert [each.aggregate_id for share in shares for each in share.differences] == [str(people[7].id)]
+    assert [each.aggregate_id for share in shares for each in share.differences] == [str(wrong)]
     assert alone["found"] == 1
 
 
