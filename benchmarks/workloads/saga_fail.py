@@ -17,7 +17,9 @@ JSON = dict[str, Any]
 
 WARM_UP = 200
 
-IS_UNDER_WAY = "SELECT 1 FROM saga_runs WHERE status IN ('PENDING', 'RUNNING', 'COMPENSATING') LIMIT 1"
+IS_UNDER_WAY = """
+    SELECT 1 FROM saga_runs WHERE tenant_id = %s AND status IN ('PENDING', 'RUNNING', 'COMPENSATING') LIMIT 1
+"""
 BY_STATUS = "SELECT status, count(*) FROM saga_runs WHERE name LIKE %s GROUP BY status"
 UNDONE = """
     SELECT count(*) FROM stored_events e JOIN saga_runs s ON s.id = e.aggregate_id
@@ -69,7 +71,7 @@ def _once(bench: Bench, sagas: int) -> float:
     for first in range(0, sagas, CHUNK):
         wishes = [Wish(f"{batch}{number}") for number in range(first, min(first + CHUNK, sagas))]
         start_sagas_sync(definition, wishes, tenant=bench.tenant)
-    wait_until(lambda: not _rows(IS_UNDER_WAY), what="every saga to be over")
+    wait_until(lambda: not _rows(IS_UNDER_WAY, bench.tenant.pk), what="every saga to be over")
     seconds = time.perf_counter() - began
     found, undone = dict(_rows(BY_STATUS, f"{batch}%")), _rows(UNDONE, f"{batch}%")[0][0]
     if found != {"COMPENSATED": sagas} or undone != 2 * sagas:
