@@ -1,12 +1,13 @@
 """Flows in the admin: name and description are edited, everything else is a verb."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from flows import lifecycle, queries
@@ -35,6 +36,16 @@ def _in(*states: str) -> Any:
     return lambda flow: flow.status in states
 
 
+Section = tuple[str, Callable[[Flow], SafeString]]
+
+_sections: list[Section] = []
+
+
+def add_section(title: str, show: Callable[[Flow], SafeString]) -> None:
+    """Put what `show` gives on the page of a flow."""
+    _sections.append((title, show))
+
+
 ACTIVATE = Button("activate", "Activate", _activate, _in(FlowStatus.DRAFT))
 PAUSE = Button("pause", "Pause", _pause, _in(FlowStatus.ACTIVE))
 RESUME = Button("resume", "Resume", _resume, _in(FlowStatus.PAUSED))
@@ -59,8 +70,9 @@ class FlowAdmin(WithButtons[Flow]):
         "elsewhere",
         "paused_at",
         "id",
+        "more",
     )
-    readonly_fields = ("status", "active_number", "latest_number", "elsewhere", "paused_at", "id")
+    readonly_fields = ("status", "active_number", "latest_number", "elsewhere", "paused_at", "id", "more")
     actions = ("activate", "pause", "archive")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Flow]:
@@ -87,6 +99,13 @@ class FlowAdmin(WithButtons[Flow]):
             reverse("admin:flows_flowinstance_changelist"),
             flow.pk,
         )
+
+    @admin.display(description="more", empty_value="none")
+    def more(self, flow: Flow) -> SafeString | None:
+        """Show what was added, once the flow is there."""
+        if flow._state.adding:  # noqa: SLF001 - Django's own way to tell
+            return None
+        return format_html_join("", "<h3>{}</h3>{}", ((title, show(flow)) for title, show in _sections))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Flow | None = None) -> Any:
         """Keep a flow with its tenant."""
