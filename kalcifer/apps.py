@@ -1,6 +1,9 @@
 """Django's entry to the project's own app: its commands, and the Celery app that tasks and doorbells use."""
 
 from django.apps import AppConfig
+from django.core.signals import request_started
+
+from kalcifer import kept_connections
 
 
 class KalciferConfig(AppConfig):
@@ -13,3 +16,5 @@ class KalciferConfig(AppConfig):
         from kalcifer import celery, logging  # noqa: F401, PLC0415  # settings have to be complete first
 
         logging.configure()
+        # After Django's own receiver, which closes what is too old and has the rest asked.
+        request_started.connect(kept_connections.trust_quiet)

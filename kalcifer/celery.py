@@ -21,7 +21,7 @@ from celery.signals import (
 from django.conf import settings
 from django.db import close_old_connections, connections
 
-from kalcifer import collector, logging
+from kalcifer import collector, kept_connections, logging
 from kalcifer.embedded import servers
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kalcifer.settings")
@@ -67,6 +67,7 @@ def spare_the_collector(**_: Any) -> None:
 def prepare(task_id: str, task: Any, **_: Any) -> None:
     """Check the kept connections, as Celery does not, and tell the log which task it is."""
     close_old_connections()
+    kept_connections.trust_quiet()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(task_id=task_id, task=task.name)
 
