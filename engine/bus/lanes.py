@@ -39,20 +39,22 @@ LINE_UP = """
     WITH mine AS MATERIALIZED (
         SELECT id, lane, row_number() OVER (PARTITION BY lane ORDER BY id) AS place FROM activities
          WHERE id = ANY(%(ids)s::uuid[]) AND held AND status = 'pending'
+    ), crowded AS MATERIALIZED (
+        SELECT first.lane, ('x' || left(replace(last.id::text, '-', ''), 12))::bit(48)::bigint AS last_ms
+          FROM mine AS first CROSS JOIN LATERAL (
+            SELECT a.id FROM activities a
+             WHERE a.lane = first.lane AND a.lane <> '' AND a.status IN ('pending', 'running')
+             ORDER BY a.id DESC LIMIT 1
+          ) AS last
+         WHERE first.place = 1
+           AND EXISTS (SELECT 1 FROM activities a
+                        WHERE a.lane = first.lane AND a.lane <> '' AND a.status IN ('pending', 'running')
+                          AND a.id > first.id AND a.id <> ALL(%(ids)s::uuid[]))
     ), moved AS MATERIALIZED (
-        SELECT mine.id, lpad(to_hex(('x' || left(replace(last.id::text, '-', ''), 12))::bit(48)::bigint + 1
-                                    + mine.place / 4096), 12, '0')
+        SELECT mine.id, lpad(to_hex(crowded.last_ms + 1 + mine.place / 4096), 12, '0')
                         || '7' || lpad(to_hex(mine.place %% 4096), 3, '0')
                         || right(replace(mine.id::text, '-', ''), 16) AS new_id
-          FROM mine
-          JOIN (SELECT id, lane FROM mine WHERE place = 1) AS first USING (lane)
-          CROSS JOIN LATERAL (
-            SELECT a.id FROM activities a
-             WHERE a.lane = mine.lane AND a.lane <> '' AND a.status IN ('pending', 'running') ORDER BY a.id DESC LIMIT 1
-          ) AS last
-         WHERE EXISTS (SELECT 1 FROM activities a
-                        WHERE a.lane = mine.lane AND a.lane <> '' AND a.status IN ('pending', 'running')
-                          AND a.id > first.id AND a.id <> ALL(%(ids)s::uuid[]))
+          FROM mine JOIN crowded USING (lane)
     )
     UPDATE activities a SET id = moved.new_id::uuid FROM moved WHERE a.id = moved.id
 """
