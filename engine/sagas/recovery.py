@@ -117,6 +117,8 @@ def _step_again(move: Move, entry: JSON, newest: Sequence[Any] | None) -> None:
     elif move.state.ending is not None:
         move.record("step_failed", data | {"error": LOST, "final": True, "unknown": True})
     else:
+        # It may have happened: should the next attempt fail, it is undone all the same.
+        move.record("step_failed", data | {"error": LOST, "final": False, "unknown": True})
         progress.record(move, "step_started", data | {"attempt": data["attempt"] + 1})
 
 
