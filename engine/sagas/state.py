@@ -21,6 +21,7 @@ JSON = dict[str, Any]
 
 PENDING, RUNNING, COMPLETED = "pending", "running", "completed"
 FAILED, UNKNOWN, SKIPPED = "failed", "unknown", "skipped"
+OVER = SagaRun.TRANSITIONS.terminal
 # Of a compensation, beside pending, running and failed.
 NONE, DONE = "none", "done"
 
@@ -67,7 +68,7 @@ class SagaState:
     @property
     def is_over(self) -> bool:
         """Whether nothing will ever happen to it again."""
-        return self.status in SagaRun.TRANSITIONS.terminal
+        return self.status in OVER
 
     @property
     def results(self) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from typing import Any
 
 import orjson
 
-from engine.connections import execute, one
+from engine.connections import copy, escaped, execute, line, one
 from engine.event_store.events import SAGA, Event
 from engine.execution import write as common
-from engine.execution.write import copy, current_tx, line, new_id
+from engine.execution.write import current_tx, new_id
 from engine.models import SagaRun
 from engine.sagas.rows import Row
 from engine.sagas.state import SagaState, apply
@@ -117,6 +117,7 @@ class Move:
     cause: JSON = field(default_factory=dict)
     events: list[tuple[Event, bytes]] = field(default_factory=list)
     activities: list[ActivityRow] = field(default_factory=list)
+    wall: datetime | None = None
     _via: str = ""
 
     @property
@@ -136,7 +137,7 @@ class Move:
 
 def open_move(row: Row, now: datetime, *, holder: str | None = None) -> Move:
     """Begin to gather what happens to a saga; `now` is engine time."""
-    return Move(row.state(), now, row.status, row.sequence, row.log_tx, holder)
+    return Move(row.state(), now, row.status, row.sequence, row.log_tx, holder, wall=row.wall)
 
 
 def create(moves: Sequence[Move], metadata: JSON) -> set[str]:
@@ -176,18 +177,16 @@ def _event_rows(moves: Iterable[Move], metadata: JSON) -> Iterator[str]:
     for move in moves:
         state, at = move.state, move.now.isoformat()
         meta = orjson.dumps({"saga_id": state.name, "correlation_id": state.id} | metadata | move.cause).decode()
+        before, after = f"{state.tenant_id}\t{SAGA}\t{state.id}", f"{escaped(meta)}\t{at}\t{move.log_tx}\n"
         for event, data in move.events:
-            yield line(
-                new_id(), state.tenant_id, SAGA, state.id, event.sequence, event.type, data.decode(), meta, at,
-                move.log_tx,
-            )  # fmt: skip
+            yield f"{new_id()}\t{before}\t{event.sequence}\t{event.type}\t{escaped(data.decode())}\t{after}"
 
 
 def _activity_rows(moves: Iterable[Move]) -> Iterator[str]:
     wall = None
     for move in moves:
         for row in move.activities:
-            wall = wall or one("SELECT clock_timestamp()")
+            wall = wall or move.wall or one("SELECT clock_timestamp()")
             yield line(
                 new_id(), move.state.tenant_id, move.state.id, row.step, row.kind, row.target, _json(row.input),
                 row.key, _json(row.policy), "pending", row.attempts, wall, "", False, 0, wall,
