@@ -16,8 +16,8 @@ class Snapshot(models.Model):
     """
     The newest snapshot of an aggregate: its state after the event `sequence`.
 
-    Only ever a cache: `state_version` says which code folded it, `digest` is of the state's JSON, and whatever does not
-    agree is thrown away and made anew from the log.
+    Only ever a cache: `state_version` says which code folded it, `digest` is the database's own of the state and of
+    what it is of, and whatever does not agree is thrown away and made anew from the log.
     """
 
     aggregate_id = models.UUIDField(primary_key=True)
