@@ -53,6 +53,8 @@ def refund(amount: int) -> None:
 
 async def ship() -> str:
     note("ship")
+    if os.environ.get("SHOP_HANGS"):
+        await asyncio.Event().wait()
     if os.environ.get("SHOP_FAILS"):
         raise ValueError("no van")
     return "shipped"

@@ -38,22 +38,28 @@ class Shop:
         return processes.python(*(words or (SHOP,)), env=self.environment | settings)
 
     @contextmanager
-    def frozen_in(self, step: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
-        """A process that is stopped as soon as it is in this step."""
-        frozen = subprocess.Popen(
+    def started(self, **settings: str) -> Iterator[subprocess.Popen[str]]:
+        """A process that is looked at from outside."""
+        running = subprocess.Popen(
             [sys.executable, SHOP],
             cwd=processes.ROOT,
-            env=self.environment | settings | {"SHOP_FREEZES": step},
+            env=self.environment | settings,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        with frozen:
+        with running:
             try:
-                processes.wait_for(lambda: step in self.names(), seconds=30, what="the step to begin")
-                yield frozen
+                yield running
             finally:
-                frozen.kill()
+                running.kill()
+
+    @contextmanager
+    def frozen_in(self, step: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
+        """A process that is stopped as soon as it is in this step."""
+        with self.started(SHOP_FREEZES=step, **settings) as frozen:
+            processes.wait_for(lambda: step in self.names(), seconds=30, what="the step to begin")
+            yield frozen
 
     def called(self) -> list[list[str]]:
         return [line.split() for line in self.notes.read_text().splitlines()]
@@ -120,6 +126,17 @@ def test_a_step_that_may_have_happened_is_undone_when_its_second_call_fails(shop
 
     assert row().steps[2]["state"] == "unknown"
     assert shop.names()[-2:] == ["refund", "release"]
+
+
+def test_ctrl_c_undoes_what_was_done(shop: Shop) -> None:
+    with shop.started(SHOP_HANGS="1") as running:
+        processes.wait_for(lambda: "ship" in shop.names(), seconds=30, what="the step to begin")
+        running.send_signal(signal.SIGINT)
+        said, _ = running.communicate(timeout=30)
+
+    assert "KeyboardInterrupt" in said
+    assert shop.names() == [*ALL, "refund", "release"]
+    assert row().status == "COMPENSATED"
 
 
 def test_what_only_its_process_can_call_is_stuck_until_it_is_executed_again(shop: Shop) -> None:
