@@ -178,6 +178,7 @@ def test_an_idle_look_costs_next_to_nothing(backlog: None) -> None:
         "UPDATE inbound_events SET routed_at = now()",
         "UPDATE activities SET status = 'completed'",
         "UPDATE timers SET due_at = now() + interval '10 years'",
+        "DELETE FROM instance_wakes",
         "ANALYZE flow_instances, timers, inbound_events, activities, instance_wakes",
     ):
         execute(statement)
