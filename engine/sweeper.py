@@ -36,7 +36,7 @@ NEAR_EVERY_S = 20.0
 IS_RUNNABLE = """
     SELECT 1 WHERE EXISTS (SELECT 1 FROM flow_instances WHERE runnable AND deaths = 0)
                 OR EXISTS (SELECT 1 FROM flow_instances WHERE runnable AND deaths > 0)
-                OR EXISTS (SELECT 1 FROM instance_wakes)
+                OR (SELECT tenant_id FROM instance_wakes ORDER BY tenant_id LIMIT 1) IS NOT NULL
 """
 
 
