@@ -100,7 +100,9 @@ def test_arguments_that_are_not_exactly_json_are_not_kept(args: tuple[Any, ...])
 
 
 @pytest.mark.parametrize(
-    "value", [{1, 2}, object(), float("inf"), "\0", "\ud800", {1: 2}, 2**70, [float("nan")]], ids=repr
+    "value",
+    [{1, 2}, object(), float("inf"), "\0", "\ud800", {1: 2}, 2**70, [float("nan")]],
+    ids=["set", "object", "infinity", "NUL", "surrogate", "number as key", "long number", "NaN"],
 )
 def test_results_that_the_log_cannot_keep_are_refused(value: Any) -> None:
     with pytest.raises(values.NotJson):
