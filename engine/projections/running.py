@@ -45,9 +45,11 @@ class Search:
         self._batch = batch
         self._suspects = 0
         self._tried = batch
+        self.place = reading.START
 
     def try_next(self, checkpoint: Checkpoint) -> int:
         """Give the number of places to read next. What stopped once is tried alone, without a new search."""
+        self.place = checkpoint.place
         if checkpoint.is_failed:
             self._suspects = 1
         self._tried = max(1, self._suspects // 2) if self._suspects else self._batch
@@ -77,7 +79,7 @@ def catch_up(projection: Projection, build: int, *, until: float = math.inf) -> 
             # Without a connection nothing is known about the events.
             if not connection.is_usable():
                 raise
-            if search.fail() and not _stop(projection, build, error):
+            if search.fail() and not _stop(projection, build, search.place, error):
                 return counted
             continue
         if went is None:
@@ -114,13 +116,16 @@ def _step(projection: Projection, build: int, search: Search) -> int | None:
         return None if went is None else went[1]
 
 
-# Whether reading may go on: the event was passed over before, or another worker has got past it.
-def _stop(projection: Projection, build: int, error: Exception) -> bool:
+# Whether reading may go on: the event was passed over before, or is none of those to be read any more.
+def _stop(projection: Projection, build: int, place: tuple[int, int], error: Exception) -> bool:
     with transaction.atomic():
         checkpoint = checkpoints.take(projection.name, build)
         if checkpoint is None:
             return False
-        found = execute(NEXT, checkpoint.place).fetchone()
+        # Another worker may have got past it meanwhile; what comes next is innocent then.
+        if checkpoint.place != place:
+            return True
+        found = execute(NEXT, place).fetchone()
         if found is None:
             return False
         noted = _describe(found, error)

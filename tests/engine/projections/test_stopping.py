@@ -12,9 +12,10 @@ from engine.errors import ProjectionNotStopped, UnknownProjection
 from engine.event_store.events import Event
 from engine.event_store.upcasters import register_upcaster, unregister_upcaster
 from engine.models import ProjectionCheckpoint, ProjectionSkip, StoredEvent
-from engine.projections import registry, rounds
+from engine.projections import registry, rounds, running
 from engine.projections.lag import ProjectionStatus
 from tests.engine.projections.conftest import MENDED, Witness
+from tests.support.races import at_once
 
 Append = Callable[..., list[str]]
 Seen = Callable[..., list[str]]
@@ -156,6 +157,26 @@ def test_trouble_that_passes_by_itself_stops_nothing(append: Append, seen: Seen,
 
     assert seen("moody") == ids
     assert status("moody").state == "running"
+
+
+def test_an_event_is_not_blamed_for_its_neighbour_that_another_worker_got_past(
+    append: Append, seen: Seen, witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = append(poison=True) + append(3)
+    stop = running._stop
+
+    def too_late(*args: object) -> bool:
+        monkeypatch.setattr(running, "_stop", stop)
+        MENDED.add(ids[0])
+        witness.batch = 1
+        at_once([lambda: rounds.run(slice_s=0)])
+        return stop(*args)
+
+    monkeypatch.setattr(running, "_stop", too_late)
+    rounds.run()
+
+    assert seen() == ids
+    assert (status().state, status().count) == ("running", 4)
 
 
 def test_an_sql_error_and_a_strange_text_are_told_too(append: Append, seen: Seen, witness: Witness) -> None:
