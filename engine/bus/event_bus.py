@@ -114,6 +114,11 @@ class EventBus:
         self._spread(tenant_id, events)
 
     @property
+    def tenant_id(self) -> str:
+        """Whose events these are."""
+        return tenancy.id_of(self._tenant)
+
+    @property
     def dead_letters(self) -> int:
         """How many events closures of this object have failed at for good; those of durable handlers are parked."""
         return self._closures.dead_letters

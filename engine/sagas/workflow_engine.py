@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from engine import bridge
-from engine.bus import tenancy
+from engine.bus import EventBus, tenancy
 from engine.errors import InvalidSaga, SagaEnding, SagaStopped, UnknownSaga
 from engine.execution.write import new_id
 from engine.saga_context import current_saga_id
@@ -23,6 +24,7 @@ from engine.sagas.state import SagaState, new_step
 from tenants.models import Tenant
 
 JSON = dict[str, Any]
+Result = TypeVar("Result")
 
 
 class WorkflowEngine:
@@ -47,6 +49,8 @@ class WorkflowEngine:
         """
         if not isinstance(saga, Saga):
             raise InvalidSaga(f"A Saga is registered, not {type(saga).__name__}.")
+        if saga.event_bus is not None and not isinstance(saga.event_bus, EventBus):
+            raise InvalidSaga(f"A saga is told on an EventBus, not {type(saga.event_bus).__name__}.", attr="event_bus")
         saga.check()
         self._sagas[saga.saga_id] = saga
 
@@ -65,7 +69,7 @@ class WorkflowEngine:
 
     def execute_saga_sync(self, saga_id: str, timeout: float | None = None) -> list[Any]:
         """Run a registered saga to its end, on a loop of its own; see `execute_saga`."""
-        return asyncio.run(self.execute_saga(saga_id, timeout))
+        return _alone(self.execute_saga, saga_id, timeout)
 
     async def cancel_saga(self, saga_id: str, reason: str = "") -> JSON:
         """
@@ -90,7 +94,7 @@ class WorkflowEngine:
 
     def cancel_saga_sync(self, saga_id: str, reason: str = "") -> JSON:
         """End a saga and undo what it did; see `cancel_saga`."""
-        return asyncio.run(self.cancel_saga(saga_id, reason))
+        return _alone(self.cancel_saga, saga_id, reason)
 
     def get_saga_status_sync(self, saga_id: str) -> JSON:
         """Give `{saga_id, state, steps_completed, …}`; one that is only registered is PENDING. Raises UnknownSaga."""
@@ -157,6 +161,14 @@ def _pilot(declared: Declared, timeout: float | None) -> Pilot:
     if timeout is not None:
         runner.look_in(timeout)
     return pilot
+
+
+def _alone(method: Callable[..., Coroutine[Any, Any, Result]], *args: Any) -> Result:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(method(*args))
+    raise RuntimeError(f"{method.__name__}_sync would hold up the loop that runs here: await {method.__name__}().")
 
 
 def _is_seconds(value: Any) -> bool:

@@ -13,7 +13,7 @@ from engine import clock
 from engine.bus import tenancy
 from engine.conf import engine_settings
 from engine.connections import execute
-from engine.errors import EngineError, SagaTakenOver, UnknownSaga
+from engine.errors import EngineError, InvalidSaga, SagaTakenOver, UnknownSaga
 from engine.models import SagaRun
 from engine.moments import iso
 from engine.sagas import rows, telling, write
@@ -87,7 +87,7 @@ def claim(pilot: Pilot, leases: Leases) -> Round:
     asked, lease_s = time.monotonic(), engine_settings().lease_s
     done = Round()
     with transaction.atomic(durable=True):
-        row = takeover.find(tenancy.id_of(pilot.declared.tenant), pilot.declared.saga_id)
+        row = takeover.find(_tenant_of(pilot), pilot.declared.saga_id)
         if row is None:
             done.later.append(pilot)
             return done
@@ -171,7 +171,7 @@ def _birth(pilot: Pilot, now: Any) -> Move:
     state = SagaState(id=pilot.id)
     move = Move(state, now, WorkflowState.PENDING.value, 0, lease_s=engine_settings().lease_s)
     data: JSON = {
-        "tenant_id": tenancy.id_of(declared.tenant),
+        "tenant_id": _tenant_of(pilot),
         "name": declared.saga_id,
         "definition": "",
         "runs_in": SagaRun.RunsIn.PROCESS.value,
@@ -181,6 +181,13 @@ def _birth(pilot: Pilot, now: Any) -> Move:
     }
     move.record("saga_created", data)
     return move
+
+
+def _tenant_of(pilot: Pilot) -> str:
+    tenant_id, bus = tenancy.id_of(pilot.declared.tenant), pilot.declared.bus
+    if bus is not None and bus.tenant_id != tenant_id:
+        raise InvalidSaga("The saga's bus is of another tenant than the engine.", attr="event_bus")
+    return tenant_id
 
 
 # Its own bus hears of a saga, with the closures that are subscribed there; without one, the durable handlers do.
