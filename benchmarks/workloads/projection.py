@@ -1,5 +1,6 @@
 """Read models built from the log: a backlog, and how far they lag behind a writer of 10,000 events per second."""
 
+import math
 import time
 from typing import Any
 
@@ -56,7 +57,7 @@ def _backlogs(bench: Bench, flow: Flow, runs: int) -> tuple[list[float], list[di
 
 
 def _beside_a_writer(bench: Bench, flow: Flow, seconds: float) -> tuple[list[float], float]:
-    per_tick, lags, started = round(PER_SECOND * TICK_S / EVENTS_PER_RUN), list[float](), 0
+    per_tick, lags, started = math.ceil(PER_SECOND * TICK_S / EVENTS_PER_RUN), list[float](), 0
     with bench.running("background", "sweeper"):
         connection.close()
         before, began = StoredEvent.objects.count(), time.perf_counter()
