@@ -10,7 +10,7 @@ from uuid import UUID
 
 from engine import bridge
 from engine.bus import EventBus, tenancy
-from engine.errors import InvalidSaga, SagaEnding, SagaStopped, UnknownSaga
+from engine.errors import InvalidSaga, SagaEnding, SagaFinished, SagaStopped, UnknownSaga
 from engine.execution.write import new_id
 from engine.saga_context import current_saga_id
 from engine.sagas import controls, starting, status
@@ -21,6 +21,7 @@ from engine.sagas.local.news import Abandoned, Cancel, Look, News
 from engine.sagas.local.pilot import Pilot
 from engine.sagas.local.runner import Runner
 from engine.sagas.state import SagaState, new_step
+from engine.workflow_state import WorkflowState
 from tenants.models import Tenant
 
 JSON = dict[str, Any]
@@ -85,6 +86,9 @@ class WorkflowEngine:
             await asyncio.wrap_future(heard)
             if current_saga_id.get() != saga_id:
                 await asyncio.wrap_future(pilot.runner.over)
+                if (found := await self.get_saga_status(saga_id))["state"] == WorkflowState.COMPLETED:
+                    raise SagaFinished("Its last step was completed before it could be stopped.")
+                return found
         else:
             try:
                 return await controls.cancel_saga(saga_id, tenant=self._tenant or None, reason=reason, actor="process")
