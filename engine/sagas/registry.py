@@ -13,7 +13,7 @@ from jsonschema.exceptions import SchemaError, ValidationError, best_match
 from pydantic import BaseModel
 from pydantic import ValidationError as ModelError
 
-from engine.errors import InvalidSaga, InvalidSagaInput, UnknownDefinition
+from engine.errors import EngineError, InvalidSaga, InvalidSagaInput, UnknownDefinition
 from engine.sagas import values
 from engine.sagas.builder import SagaStep
 
@@ -47,7 +47,13 @@ class Definition:
         Raises InvalidSagaInput, which names the field. With a model the function is given an instance of it.
         """
         value, kept = self._checked(given)
-        return kept, list(self.build(value))
+        try:
+            return kept, list(self.build(value))
+        except EngineError:
+            raise
+        except Exception as error:
+            detail = f"{self.name} makes no steps of this input: {type(error).__name__}: {error}"
+            raise InvalidSagaInput(detail, attr="input") from error
 
     def _checked(self, given: Any) -> tuple[Any, Any]:
         if isinstance(self.shape, type):

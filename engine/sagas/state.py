@@ -214,12 +214,14 @@ def _step_completed(state: SagaState, data: JSON, event: Event) -> None:
     )
 
 
-# An attempt that nobody knows the outcome of may have happened, whatever later attempts say.
+# An attempt that nobody knows the outcome of may have happened, whatever later attempts say. One that was taken back
+# before anybody began it keeps its number: a later one has another.
 def _step_failed(state: SagaState, data: JSON, event: Event) -> None:
     entry = state.step(data["step"])
-    entry.update(attempts=data["attempt"], error=data["error"], unknown=entry["unknown"] or data["unknown"])
+    never_begun = data["attempt"] == 0
+    attempts = entry["attempts"] if never_begun else data["attempt"]
+    entry.update(attempts=attempts, error=data["error"], unknown=entry["unknown"] or data["unknown"])
     if data["final"]:
-        never_begun = data["attempt"] == 0
         entry["state"] = SKIPPED if never_begun else UNKNOWN if entry["unknown"] else FAILED
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from django.db import transaction
 
-from engine import errors, repairs
+from engine import errors, handing_back, repairs
 from engine.models import Activity, SagaRun
 from engine.sagas import controls, loop
 from tenants.models import Tenant
@@ -194,6 +194,24 @@ def test_after_the_pivot_a_resumed_saga_goes_forward(begin: Begin) -> None:
     assert order.state == "COMPLETED"
     assert order.status["error"] is None
     assert "not a" not in calls.done
+    assert_all_sound()
+
+
+def test_a_step_that_was_taken_back_is_begun_at_last_when_the_saga_goes_forward_again(begin: Begin) -> None:
+    order = begin(step("p", pivot=True), step("y", calls.sulk, after=["p"]), step("z", after=["p"]))
+    calls.sulking.set()
+    record(*lease())
+    first, second = sorted(lease(), key=lambda each: each.node_id)
+    handing_back.hand_back([second])
+    record(first)
+    assert (order.state, order.status["left"]) == ("FAILED", ["y", "z"])
+    assert order.step("z")["state"] == "skipped"
+
+    calls.sulking.clear()
+    resume(order)
+    work()
+
+    assert order.state == "COMPLETED"
     assert_all_sound()
 
 

@@ -88,6 +88,15 @@ def test_a_json_schema_says_the_same(given: Any, attr: str, tenant: Tenant) -> N
     assert refused.value.attr == attr
 
 
+def test_a_definition_that_raises_refuses_the_input(tenant: Tenant) -> None:
+    registry.saga("picky")(lambda trip: [step("hotel", args=[trip["city"]])])
+
+    with pytest.raises(errors.InvalidSagaInput) as refused:
+        starting.start_saga_sync("picky", "trip-1", {"town": "Rome"}, tenant=tenant)
+
+    assert isinstance(refused.value.__cause__, KeyError)
+
+
 def test_a_definition_tells_the_schema_of_its_input(book_trip: str) -> None:
     found = registry.get(book_trip)
 
