@@ -79,7 +79,12 @@ class Journal:
     def _run(self) -> None:
         try:
             while pilots := self._next():
-                self._work(pilots)
+                try:
+                    self._work(pilots)
+                except Exception as error:
+                    # Nobody waits for ever because of a mistake here.
+                    log.exception("saga.journal_failed", sagas=len(pilots))
+                    self._settle(Round(broken=[(pilot, error) for pilot in pilots if not pilot.ended]))
         finally:
             connections.close_all()
 

@@ -108,7 +108,10 @@ def _commit(written: Sequence[tuple[Pilot, Move]], done: Round, leases: Leases, 
     for pilot, move in written:
         if not pilot.born:
             pilot.born, pilot.may_call_until = True, may_call_until
-        done.orders.append((pilot, pilot.committed(move)))
+        try:
+            done.orders.append((pilot, pilot.committed(move)))
+        except Exception as error:  # noqa: BLE001  # what is committed stays so, and the neighbours' orders go out
+            done.broken.append((pilot, error))
     leases.add(pilot for pilot, _ in written if not pilot.ended)
 
 

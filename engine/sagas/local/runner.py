@@ -126,11 +126,20 @@ class Runner:
         running = self._running[call.key] = _Running(call)
         if callables.is_async(call.function):
             self._start(running, _called(call))
-        else:
-            context = self.context.copy()
-            threads.run(lambda: context.run(self._in_thread, running))
+        elif not self._start_thread(running):
+            return
         if call.timeout_s is not None:
             running.timer = self.loop.call_later(call.timeout_s, self._time_out, running)
+
+    # A process may have no thread left to give; the call has not happened then.
+    def _start_thread(self, running: _Running) -> bool:
+        context = self.context.copy()
+        try:
+            threads.run(lambda: context.run(self._in_thread, running))
+        except RuntimeError as error:
+            self._end(running, _failure(running.call, error))
+            return False
+        return True
 
     def _start(self, running: _Running, coroutine: Any) -> None:
         running.task = self.loop.create_task(
