@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from engine.signatures import Scheme
@@ -11,11 +11,29 @@ from engine.signatures import Scheme
 JSON = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class ProfileChange:
+    """What a run makes of a participant's profile: values by dotted path, tags to have and not to have."""
+
+    participant_id: str
+    source: str
+    at: datetime
+    fields: JSON = field(default_factory=dict)
+    add_tags: tuple[str, ...] = ()
+    remove_tags: tuple[str, ...] = ()
+
+
 class ProfileStore(Protocol):
     """Knows participants by more than their id."""
 
     def fetch_many(self, tenant_id: str, participant_ids: Sequence[str]) -> Mapping[str, JSON]:
         """Give the profiles of those who have one, by id, in one query."""
+
+    def changed(self, profile: JSON, change: ProfileChange) -> JSON:
+        """Give the profile as it will be after a change; pure."""
+
+    def change_many(self, tenant_id: str, changes: Sequence[ProfileChange]) -> None:
+        """Make the changes in their order, in the caller's transaction; those of unknown participants are skipped."""
 
 
 class SegmentLookup(Protocol):
@@ -30,11 +48,41 @@ class SegmentLookup(Protocol):
         """Tell which of the segments there are."""
 
 
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """
+    What a participant has said: `{channel: {topic: bool}}`, and the consent to each topic.
+
+    `opt_in` are the topics for which silence means no. The topic `*` stands for everything on a channel.
+    """
+
+    channels: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
+    consents: Mapping[str, str] = field(default_factory=dict)
+    opt_in: frozenset[str] = frozenset()
+
+    def refusal(self, channel: str, topic: str = "") -> str | None:
+        """Say why nothing of the topic may be sent there (unsubscribed, no_consent), or None where it may."""
+        said = self.channels.get(channel, {})
+        if said.get("*") is False or (topic and said.get(topic) is False):
+            return "unsubscribed"
+        match self.consents.get(topic):
+            case "withdrawn":
+                return "unsubscribed"
+            case "denied" | "expired":
+                return "no_consent"
+            case "granted":
+                return None
+        return "no_consent" if topic in self.opt_in and not said.get(topic) else None
+
+
 class PreferenceLookup(Protocol):
     """Knows what participants want to hear, and where."""
 
-    def fetch_many(self, tenant_id: str, participant_ids: Sequence[str]) -> Mapping[str, JSON]:
-        """Give `{channel: {topic: bool}}` by participant, for those who have said something."""
+    def fetch_many(self, tenant_id: str, participant_ids: Sequence[str]) -> Mapping[str, Preferences]:
+        """Give what each has said, also of those who have said nothing; the same number of queries for any number."""
+
+    def topics(self, tenant_id: str, names: Sequence[str]) -> frozenset[str]:
+        """Tell which of the topics there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +192,20 @@ class HttpCaller(Protocol):
 class Nobody:
     """Answers every port with "missing": what stands behind a port until an app binds its own adapter."""
 
-    def fetch_many(self, tenant_id: str, participant_ids: Sequence[str]) -> Mapping[str, JSON]:
+    def fetch_many(self, tenant_id: str, participant_ids: Sequence[str]) -> Mapping[str, Any]:
         """Know nobody."""
         return {}
+
+    def changed(self, profile: JSON, change: ProfileChange) -> JSON:
+        """Change nothing."""
+        return profile
+
+    def change_many(self, tenant_id: str, changes: Sequence[ProfileChange]) -> None:
+        """Have nobody to change."""
+
+    def topics(self, tenant_id: str, names: Sequence[str]) -> frozenset[str]:
+        """Have no topic."""
+        return frozenset()
 
     def memberships_many(
         self, tenant_id: str, participant_ids: Sequence[str], segment_ids: Sequence[str]

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from django.db import transaction
 
 from engine import ports
 from engine.activities import Lease
 from engine.connections import execute
+from engine.execution import effects
 from engine.execution.program import Program
 from engine.nodes import registry
 from engine.nodes.base import Need, Node
 from engine.nodes.context import StepContext
 from engine.nodes.errors import InvalidConfig, UnknownNodeType
-from engine.nodes.outcomes import Failed, Outcome
+from engine.nodes.outcomes import Completed, Failed, Outcome
 
 JSON = dict[str, Any]
 
@@ -46,7 +48,11 @@ def undo(lease: Lease, step: StepContext, compiled: Program) -> Outcome:
     if lease.input["by"] == "type":
         return node.compensate(config, step, step.result or {})
     step.input = _prepared(lease, node, config, step)
-    return node.execute(config, step)
+    outcome = node.execute(config, step)
+    if isinstance(outcome, Completed) and outcome.effects:
+        with transaction.atomic():
+            effects.write_of(lease.tenant_id, outcome.effects)
+    return outcome
 
 
 def _result(lease: Lease, step: StepContext) -> JSON | None:

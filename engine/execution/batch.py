@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -138,19 +138,35 @@ def _visits(rows: Sequence[Row], bursts: Sequence[Burst]) -> list[Visit]:
         # Only whoever ran and lived is beyond suspicion; an event that reaches a suspect proves nothing.
         burst.looked, burst.deaths = True, 0
     uptake.take_up(bursts)
-    wanted: dict[str, set[str]] = {}
-    for burst in bursts:
-        if Need.PROFILE in burst.program.needs:
-            wanted.setdefault(burst.state.tenant_id, set()).add(burst.state.participant_id)
-    profiles = {tenant: ports.bound().profiles.fetch_many(tenant, sorted(ids)) for tenant, ids in wanted.items()}
+    profiles = _fetched(Need.PROFILE, bursts, ports.bound().profiles.fetch_many)
+    preferences = _fetched(Need.PREFERENCES, bursts, ports.bound().preferences.fetch_many)
     return [
         Visit(
             row,
-            Executor(burst, participant=profiles.get(burst.state.tenant_id, {}).get(burst.state.participant_id)),
+            Executor(
+                burst,
+                participant=profiles.get((burst.state.tenant_id, burst.state.participant_id)),
+                preferences=preferences.get((burst.state.tenant_id, burst.state.participant_id)),
+            ),
             events,
         )
         for row, burst, events in zip(rows, bursts, heard, strict=True)
     ]
+
+
+# What a port knows of the participants of those whose programs want to know it: one call per tenant, none for nobody.
+def _fetched(
+    need: Need, bursts: Sequence[Burst], fetch_many: Callable[[str, Sequence[str]], Mapping[str, Any]]
+) -> dict[tuple[str, str], Any]:
+    wanted: dict[str, set[str]] = {}
+    for burst in bursts:
+        if need in burst.program.needs:
+            wanted.setdefault(burst.state.tenant_id, set()).add(burst.state.participant_id)
+    return {
+        (tenant, participant): known
+        for tenant, ids in wanted.items()
+        for participant, known in fetch_many(tenant, sorted(ids)).items()
+    }
 
 
 # A run that ended or failed meanwhile waits for nothing.

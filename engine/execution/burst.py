@@ -72,11 +72,10 @@ class Burst:
     """
     Collects what one instance did in memory; nothing of it exists before the batch's statements have run.
 
-    `was` and `previous` are the status and sequence it was read with: the guard of its UPDATE. `disarmed` names tokens
-    whose timer and wait
-    subscriptions go; `recheck` has the loop look at it although no token runs, `looked` says that this is the loop's
-    own look; `cause` is what the metadata of its events says beside the batch's; `had_waits` says that rows of earlier
-    batches may listen, wait or work for it.
+    `effects` are for the ports. `was` and `previous` are the status and sequence it was read with: the guard of its
+    UPDATE. `disarmed` names tokens whose timer and wait subscriptions go; `recheck` has the loop look at it although no
+    token runs, `looked` says that this is the loop's own look; `cause` is what the metadata of its events says beside
+    the batch's; `had_waits` says that rows of earlier batches may listen, wait or work for it.
     """
 
     state: InstanceState
@@ -92,6 +91,7 @@ class Burst:
     timers: dict[str, TimerRow] = field(default_factory=dict)
     subscriptions: list[SubscriptionRow] = field(default_factory=list)
     activities: list[ActivityRow] = field(default_factory=list)
+    effects: list[Any] = field(default_factory=list)
     disarmed: set[str] = field(default_factory=set)
     ended: bool = False
     frozen: bool = False

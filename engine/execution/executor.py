@@ -6,6 +6,7 @@ import logging
 from datetime import datetime
 from typing import Any, assert_never
 
+from engine import ports
 from engine.execution import program
 from engine.execution.burst import Burst
 from engine.execution.program import CompiledNode
@@ -31,7 +32,9 @@ class Executor:
     before it writes them, and may drive the burst again with what it found.
     """
 
-    def __init__(self, burst: Burst, *, participant: JSON | None = None) -> None:
+    def __init__(
+        self, burst: Burst, *, participant: JSON | None = None, preferences: ports.Preferences | None = None
+    ) -> None:
         self.burst = burst
         self.waits: dict[str, Waiting] = {}
         run = burst.state
@@ -52,6 +55,7 @@ class Executor:
                 "entered_at": run.entered_at,
             },
             participant=participant,
+            preferences=preferences,
             default_timezone=program.zone_of(burst.program, run.tenant_id),
             entered_at=run.entered_at,
             aliases=burst.program.aliases,
@@ -151,12 +155,21 @@ class Executor:
                 compiled, ("no_edge", f"No edge leads on from {compiled.id} for the branch {branch or '(none)'}.")
             )
             return
+        if ends is not None and ends.effects:
+            self._affect(ends.effects)
         n = burst.end_step(compiled.id, status="completed", branch=branch, output=result)
         self._go_on(compiled, branch, result, step=n)
         if ends is not None and ends.goal:
             burst.record("goal_reached", {"name": ends.goal, "node": compiled.id, "event": None})
         if ends is not None and ends.ends:
             burst.end("completed", {"reason": ends.reason, "node": compiled.id})
+
+    # What follows in this run sees its own changes, before anybody else does.
+    def _affect(self, effects: tuple[Any, ...]) -> None:
+        self.burst.effects += effects
+        for effect in effects:
+            if isinstance(effect, ports.ProfileChange) and self.step.participant is not None:
+                self.step.participant = ports.bound().profiles.changed(self.step.participant, effect)
 
     # Ends the token and sends one along each edge of the branch; where a token is or was already, it is absorbed.
     def _go_on(self, compiled: CompiledNode, branch: str | None, result: JSON, *, step: int) -> None:

@@ -18,7 +18,7 @@ import uuid_utils
 from engine import connections
 from engine.connections import escaped, execute, one
 from engine.event_store.events import INSTANCE
-from engine.execution import few, moves
+from engine.execution import effects, few, moves
 from engine.execution.burst import Burst
 
 JSON = dict[str, Any]
@@ -84,6 +84,8 @@ copy = connections.copy
 line = connections.line
 
 CURRENT_TX = "SELECT pg_current_xact_id()::text::bigint"
+# The claims go with what they announced; the transaction's id comes along.
+CLOSE = "WITH gone AS (DELETE FROM batch_claims WHERE id = ANY(%s::uuid[])) SELECT pg_current_xact_id()::text::bigint"
 
 
 # Who goes on with instances that were just written as failed; called in the same transaction.
@@ -94,12 +96,19 @@ class MovedElsewhere(Exception):
     """A row was not where the batch had found it; the batch is undone."""
 
 
-def batch(bursts: Sequence[Burst], *, metadata: dict[str, Any]) -> None:
-    """Write everything that the bursts gathered; raise MovedElsewhere if the guard of any row did not hold."""
+def batch(bursts: Sequence[Burst], *, metadata: dict[str, Any], closing: Sequence[str] = ()) -> None:
+    """
+    Write everything that the bursts gathered, and delete the claims that are `closing` with it.
+
+    Raises MovedElsewhere if the guard of any row did not hold.
+    """
     moved = [burst for burst in bursts if burst.events]
     if not moved:
+        if closing:
+            execute(CLOSE, [list(closing)])
         return
-    found = few.write(moved, metadata) if len(moved) <= few.MOST else _write_many(moved, metadata)
+    write = few.write if len(moved) <= few.MOST else _write_many
+    found = write(moved, metadata, closing)
     if found != len(moved):
         raise MovedElsewhere(f"{len(moved) - found} of {len(moved)} instances were not where they had been read.")
     _move_steps(moved)
@@ -108,13 +117,15 @@ def batch(bursts: Sequence[Burst], *, metadata: dict[str, Any]) -> None:
     copy(COPY_TIMERS, _timer_rows(moved))
     copy(COPY_SUBSCRIPTIONS, _subscription_rows(moved))
     copy(COPY_ACTIVITIES, _activity_rows(moved))
+    effects.write(moved)
     if failed := [burst for burst in moved if burst.state.status == "failed"]:
         for go_on in on_failed:
             go_on(failed, metadata)
 
 
-def _write_many(bursts: Sequence[Burst], metadata: JSON) -> int:
-    copy(COPY_EVENTS, _event_rows(bursts, current_tx(), metadata))
+def _write_many(bursts: Sequence[Burst], metadata: JSON, closing: Sequence[str]) -> int:
+    tx = int(one(CLOSE, [list(closing)])) if closing else current_tx()
+    copy(COPY_EVENTS, _event_rows(bursts, tx, metadata))
     copy(COPY_STEPS, _step_rows(bursts))
     return execute(MOVE, [orjson.dumps([moves.record(burst) for burst in bursts]).decode()]).rowcount
 

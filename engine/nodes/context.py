@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from engine.expressions import Rule, Scope, resolve
+from engine.ports import Preferences
 
 JSON = dict[str, Any]
 
@@ -30,6 +31,7 @@ class StepContext:
     outcomes: Mapping[str, str | None] = field(default_factory=dict)
     run: JSON = field(default_factory=dict)
     participant: JSON | None = None
+    preferences: Preferences | None = None
     default_timezone: str = "UTC"
     since_previous: datetime | None = None
     entered_at: datetime | None = None
