@@ -117,9 +117,7 @@ def _fire(limit: int, metadata: dict[str, str], claims: Claims | None) -> tuple[
         bursts = _resolve([each for each in due if each[-3] in gone], now)
         if claims is not None:
             bursts = woken.run(bursts, {row.id: row for row in map(_row, due)}, claims)
-        write.batch(bursts, metadata=metadata)
-        if claims is not None:
-            claims.close()
+        write.batch(bursts, metadata=metadata, closing=claims.ids if claims else ())
         woken.ring_for(bursts)
         if any(burst.is_runnable for burst in bursts):
             bells.ring_on_commit(Bell.ADVANCE)

@@ -155,23 +155,23 @@ class Claims:
 
     def __init__(self, task_id: str) -> None:
         self._task_id = task_id
-        self._ids: list[str] = []
+        self.ids: list[str] = []
 
     def announce(self, ids: list[str]) -> str:
         """Commit a claim row for these instances and give its id."""
         claim_id = announcer.announce(ids, task_id=self._task_id)
-        self._ids.append(claim_id)
+        self.ids.append(claim_id)
         return claim_id
 
     def close(self) -> None:
         """Delete the rows together with what the transaction writes."""
-        if self._ids:
-            execute(WITHDRAW, [self._ids])
+        if self.ids:
+            execute(WITHDRAW, [self.ids])
 
     def withdraw(self) -> None:
         """Delete the rows of a transaction that was undone."""
-        if self._ids:
-            announcer.withdraw(self._ids)
+        if self.ids:
+            announcer.withdraw(self.ids)
 
 
 @contextmanager

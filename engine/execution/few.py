@@ -18,10 +18,13 @@ JSON = dict[str, Any]
 # So many at most.
 MOST = 8
 
-# Events, new steps and the rows; an event's `tx` is the greater of this transaction and its aggregate's last one.
+# Events, new steps, rows and claims; an event's `tx` is the greater of this transaction and its aggregate's last one.
 # Gives who was moved, and that `tx`.
 WRITE = f"""
     WITH tx AS (SELECT pg_current_xact_id()::text::bigint AS id),
+    closed AS (
+        DELETE FROM batch_claims WHERE id = ANY(%(closing)s::uuid[])
+    ),
     logged AS (
         INSERT INTO stored_events (event_id, tenant_id, aggregate_type, aggregate_id, sequence, type, data, metadata,
                                    recorded_at, tx)
@@ -47,15 +50,15 @@ WRITE = f"""
 """
 
 
-def write(bursts: Sequence[Burst], metadata: JSON) -> int:
-    """Write the events, new steps and rows of these; give how many were where they had been found."""
+def write(bursts: Sequence[Burst], metadata: JSON, closing: Sequence[str]) -> int:
+    """Write the events, new steps and rows of these, close their claims; give how many were where they had been."""
     parameters = {
         "events": [record for burst in bursts for record in _events(burst, metadata | burst.cause)],
         "steps": [record for burst in bursts for record in _steps(burst)],
         "instances": [moves.record(burst) for burst in bursts],
     }
     documents = {name: orjson.dumps(records).decode() for name, records in parameters.items()}
-    moved = dict(execute(WRITE, documents).fetchall())
+    moved = dict(execute(WRITE, documents | {"closing": list(closing)}).fetchall())
     for burst in bursts:
         burst.log_tx = moved.get(burst.state.id, burst.log_tx)
     return len(moved)

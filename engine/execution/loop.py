@@ -72,12 +72,11 @@ def run_batch(take: Callable[[], list[Row]], metadata: dict[str, str], *, one_by
                 bells.ring(Bell.ADVANCE)
             claim_id = claims.announce([row.id for row in taken])
             bursts = _run_one_by_one(taken, claim_id) if one_by_one else _run(taken)
-            write.batch(bursts, metadata=metadata)
+            write.batch(bursts, metadata=metadata, closing=claims.ids)
             if idle := [burst.state.id for burst in bursts if not burst.events]:
                 claim.unmark(idle)
             if left_out := {row.id for row in taken if not row.paused} - {burst.state.id for burst in bursts}:
                 wakes.mark(sorted(left_out))
-            claims.close()
             woken.ring_for(bursts)
         return len(taken), len(bursts)
     except batch.CULPABLE as error:
