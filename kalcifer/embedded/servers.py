@@ -3,6 +3,7 @@
 import atexit
 import os
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from kalcifer.embedded import account, errors, keeper, postgres, redis
 from kalcifer.embedded.layout import Layout
@@ -25,7 +26,7 @@ def ensure(data_dir: str | Path) -> Layout:
 
 def revive(layout: Layout) -> None:
     """Start whatever of the servers does not answer, and count this process among their users."""
-    _prepare(layout)
+    check_directory(layout)
     with exclusive(layout.lock):
         roster = _joined.get(layout.root)
         if roster is None or not roster.has_joined:
@@ -64,12 +65,13 @@ def are_up(layout: Layout) -> bool:
     return postgres.is_up(layout) and redis.is_up(layout)
 
 
-def _prepare(layout: Layout) -> None:
+def check_directory(layout: Layout) -> None:
+    """Make the directory where it is missing; raise DataDirUnusable where nothing can be written in it."""
     try:
         layout.create()
-        probe = layout.root / "users" / ".probe"
-        probe.write_bytes(bytes(4096))
-        probe.unlink()
+        # It has no name that another thread or process could meet.
+        with TemporaryFile(dir=layout.users) as probe:
+            probe.write(bytes(4096))
     except OSError as error:
         reason = error.strerror or error
         raise errors.DataDirUnusable(f"The data directory {layout.root} cannot be used: {reason}.") from error

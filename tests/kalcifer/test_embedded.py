@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from signal import SIGKILL
 
@@ -105,6 +106,19 @@ def test_users_that_start_together_find_one_pair_of_servers(data_dir):
         for user in (first, second, third):
             user.end()
     assert postgres.running(Layout.of(data_dir)) is None
+
+
+def test_threads_that_connect_first_do_not_meet_while_they_look_at_the_directory(data_dir):
+    with ThreadPoolExecutor(8) as threads:
+        ends = list(threads.map(lambda _: look_many_times(Layout.of(data_dir)), range(8)))
+
+    assert ends == ["usable"] * 8
+
+
+def look_many_times(layout):
+    for _ in range(50):
+        servers.check_directory(layout)
+    return "usable"
 
 
 def test_killed_servers_are_revived_with_what_was_committed(data_dir):
