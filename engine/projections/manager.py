@@ -10,6 +10,7 @@ from django.db.models import Subquery
 
 from engine import bells, bridge
 from engine.errors import ProjectionStopped
+from engine.event_store import reading
 from engine.models import ProjectionSkip
 from engine.projections import checkpoints, lag, rebuilding, registry, rounds, skips
 from engine.projections.lag import ProjectionStatus
@@ -49,7 +50,7 @@ class ProjectionManager:
 
     def rebuild_sync(self, name: str) -> ProjectionStatus:
         """
-        Build a read model anew from the first event on, and give its status when it is the live one.
+        Build a read model anew from the first event on, and give its status when readers have all of it.
 
         Goes on with a rebuild that was begun and not ended. An event that cannot be projected stops it: it raises
         ProjectionStopped, readers keep what they had, and after a retry or a skip it can be called again.
@@ -60,11 +61,13 @@ class ProjectionManager:
     def rebuild_stepwise(self, name: str) -> Iterator[ProjectionStatus]:
         """Rebuild as `rebuild_sync` does, and give the build's status on the way, the last when it is done."""
         build = self.request_rebuild_sync(name)
-        while not (now := self.progress_sync(name, build)).is_live:
+        # Where the log goes on growing, what had been written by now is enough.
+        goal = reading.head()
+        while not _has_reached(goal, now := self.progress_sync(name, build)):
             yield now
-            if not rebuilding.carry_on(registry.get(name), build, until=time.monotonic() + SLICE_S):
+            if not _go_on(name, now):
                 time.sleep(PAUSE_S)
-        rounds.run([name])
+        rounds.run([name], slice_s=SLICE_S)
         yield self.progress_sync(name, build)
 
     def request_rebuild_sync(self, name: str) -> int:
@@ -104,3 +107,13 @@ class ProjectionManager:
     progress = bridge.twin(progress_sync)
     retry = bridge.twin(retry_sync)
     skip = bridge.twin(skip_sync)
+
+
+def _has_reached(goal: tuple[int, int], now: ProjectionStatus) -> bool:
+    return now.is_live and (now.tx, now.position) >= goal
+
+
+def _go_on(name: str, now: ProjectionStatus) -> int:
+    if now.is_live:
+        return rounds.run([name], slice_s=SLICE_S)
+    return rebuilding.carry_on(registry.get(name), now.build, until=time.monotonic() + SLICE_S)

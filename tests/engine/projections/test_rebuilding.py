@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from signal import SIGKILL
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from engine import Projection, ProjectionManager
 from engine.connections import execute
@@ -103,6 +106,24 @@ def test_it_runs_beside_writers_and_workers(append: Append, seen: Seen, witness:
     assert all(found == ids[: len(found)] for found in seen_by_readers)
     lengths = [len(found) for found in seen_by_readers]
     assert lengths == sorted(lengths)
+
+
+def test_a_log_that_never_stands_still_does_not_keep_it_from_readers(append: Append, witness: Witness) -> None:
+    class Busy(Witness):
+        def project(self, events: Sequence[Event]) -> None:
+            super().project(events)
+            with transaction.atomic():
+                append()
+
+    append(3)
+    registry.unregister("witness")
+    registry.register(Busy)
+    rounds.run(slice_s=0.01)
+
+    build = rebuilding.request(Busy())
+    rebuilding.carry_on(Busy(), build, until=time.monotonic() + 0.3)
+
+    assert live().build == build
 
 
 DIES = """
@@ -234,6 +255,37 @@ def test_one_without_builds_is_emptied_and_fills_up_again(append: Append, seen: 
 
     assert seen("simple") == ids
     assert (status.build, status.count, status.lag_events) == (1, 5, 0)
+
+
+def test_it_is_over_when_readers_have_all_also_where_a_worker_has_it_in_hand(append: Append, seen: Seen) -> None:
+    over, begun, workers = threading.Event(), threading.Event(), ExitStack()
+
+    class Shared(Simple):
+        def project(self, events: Sequence[Event]) -> None:
+            if threading.current_thread() is not threading.main_thread():
+                begun.set()
+                assert over.wait(20)
+            super().project(events)
+
+        def clear(self) -> None:
+            super().clear()
+            transaction.on_commit(self.let_a_worker_take_it)
+
+        @staticmethod
+        def let_a_worker_take_it() -> None:
+            workers.enter_context(Meanwhile(rounds.run))
+            assert begun.wait(20)
+
+    registry.register(Shared)
+    ids = append(5)
+    rounds.run()
+
+    with workers:
+        for _ in ProjectionManager().rebuild_stepwise("simple"):
+            found = seen("simple")
+            over.set()
+
+    assert found == ids
 
 
 def test_one_that_cannot_be_emptied_is_not_rebuilt(append: Append, seen: Seen) -> None:
