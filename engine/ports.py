@@ -10,6 +10,8 @@ from engine.signatures import Scheme
 
 JSON = dict[str, Any]
 
+CONSENT_STATUSES = ("granted", "denied", "expired", "withdrawn")
+
 
 @dataclass(frozen=True, slots=True)
 class ProfileChange:
@@ -80,9 +82,6 @@ class PreferenceLookup(Protocol):
 
     def fetch_many(self, tenant_id: str, participant_ids: Sequence[str]) -> Mapping[str, Preferences]:
         """Give what each has said, also of those who have said nothing; the same number of queries for any number."""
-
-    def topics(self, tenant_id: str, names: Sequence[str]) -> frozenset[str]:
-        """Tell which of the topics there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +201,6 @@ class Nobody:
 
     def change_many(self, tenant_id: str, changes: Sequence[ProfileChange]) -> None:
         """Have nobody to change."""
-
-    def topics(self, tenant_id: str, names: Sequence[str]) -> frozenset[str]:
-        """Have no topic."""
-        return frozenset()
 
     def memberships_many(
         self, tenant_id: str, participant_ids: Sequence[str], segment_ids: Sequence[str]

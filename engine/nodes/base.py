@@ -15,6 +15,9 @@ from engine.nodes.wakeups import Wakeup
 
 ConfigClass = type[Any]
 
+# The longest path in a config: a dotted name of a field or a property.
+MAX_PATH = 200
+
 
 class Category(StrEnum):
     """Where a node type stands in the palette and in the rules of a graph."""

@@ -1,0 +1,1 @@
+"""What people want to hear and have agreed to, and the record of how that came about."""

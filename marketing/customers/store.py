@@ -1,0 +1,135 @@
+"""Profiles as runs know them: read and changed for a whole batch at once."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from engine import clock
+from engine.connections import execute
+from engine.ports import ProfileChange
+from marketing.consent import recording
+from marketing.consent.recording import Said
+from marketing.customers import changes as notices
+from marketing.customers import fields
+
+JSON = dict[str, Any]
+
+CONSENT = "consent."
+
+# A merged profile is the one that it was merged into.
+FOUND = """
+      FROM customers asked
+      JOIN customers c ON c.tenant_id = asked.tenant_id
+       AND c.external_id = CASE asked.state WHEN 'merged' THEN asked.merged_into ELSE asked.external_id END
+     WHERE asked.tenant_id = %s AND asked.external_id = ANY(%s) AND c.state = 'active'
+"""
+FETCH = f"""
+    SELECT asked.external_id, c.external_id, c.email, c.phone, c.name, c.timezone, c.locale, c.properties, c.tags,
+           c.state, c.created_at, c.last_seen_at
+    {FOUND}
+"""
+# In one order, so that two batches never wait for each other.
+LOCK = f"""
+    SELECT asked.external_id, c.id, c.external_id, c.email, c.phone, c.name, c.timezone, c.locale, c.properties, c.tags
+    {FOUND} ORDER BY c.external_id FOR NO KEY UPDATE OF c
+"""
+SAVE = """
+    UPDATE customers c
+       SET email = n.email, phone = n.phone, name = n.name, timezone = n.timezone, locale = n.locale,
+           properties = n.properties, tags = n.tags, updated_at = n.updated_at
+      FROM jsonb_to_recordset(%s::jsonb) AS n(id uuid, email text, phone text, name text, timezone text, locale text,
+           properties jsonb, tags text[], updated_at timestamptz)
+     WHERE c.id = n.id
+"""
+
+
+class Profiles:
+    """The engine's ProfileStore, on the table of customers."""
+
+    def fetch_many(self, tenant_id: str, participant_ids: Sequence[str]) -> Mapping[str, JSON]:
+        """Give the profiles of those who have one, by id, in one query; an empty column is missing."""
+        rows = execute(FETCH, [tenant_id, list(participant_ids)]).fetchall()
+        return {row[0]: _profile(row[1:]) for row in rows}
+
+    def changed(self, profile: JSON, change: ProfileChange) -> JSON:
+        """Give the profile as it will be after a change."""
+        empty = dict.fromkeys(fields.COLUMNS, "")
+        copy = {**empty, **profile, "properties": orjson.loads(orjson.dumps(profile.get("properties", {})))}
+        apply(copy, change)
+        return {name: value for name, value in copy.items() if name not in fields.COLUMNS or value}
+
+    def change_many(self, tenant_id: str, changes: Sequence[ProfileChange]) -> None:
+        """Make the changes in their order, in the caller's transaction; those of unknown participants are skipped."""
+        asked = sorted({change.participant_id for change in changes})
+        known = {row[0]: row for row in execute(LOCK, [tenant_id, asked]).fetchall()}
+        rows = {row[1]: _record(row) for row in known.values()}
+        was = {key: orjson.dumps(row) for key, row in rows.items()}
+        good = [change for change in changes if change.participant_id in known]
+        for change in good:
+            apply(rows[known[change.participant_id][1]], change)
+        if moved := [row for key, row in rows.items() if orjson.dumps(row) != was[key]]:
+            now = clock.now().isoformat()
+            execute(SAVE, [orjson.dumps([row | {"updated_at": now} for row in moved]).decode()])
+            _notify(tenant_id, good, {row["external_id"] for row in moved}, known)
+        recording.record_many(tenant_id, _consents(good, known))
+
+
+def apply(profile: JSON, change: ProfileChange) -> None:
+    """Make a change of a profile in place; consents are no part of it."""
+    for path, value in change.fields.items():
+        if not path.startswith(CONSENT):
+            fields.put(profile, path, value)
+    profile["tags"] = fields.with_tags(profile.get("tags", []), change.add_tags, change.remove_tags)
+
+
+def _profile(row: Sequence[Any]) -> JSON:
+    external_id, email, phone, name, timezone, locale, properties, tags, state, created_at, seen_at = row
+    columns = {"email": email, "phone": phone, "name": name, "timezone": timezone, "locale": locale}
+    found = {name: value for name, value in columns.items() if value}
+    if seen_at is not None:
+        found["last_seen_at"] = seen_at.isoformat()
+    return {
+        "external_id": external_id,
+        **found,
+        "tags": tags,
+        "state": state,
+        "created_at": created_at.isoformat(),
+        "properties": orjson.loads(properties),
+    }
+
+
+def _record(row: Sequence[Any]) -> JSON:
+    _, key, external_id, email, phone, name, timezone, locale, properties, tags = row
+    return {
+        "id": key,
+        "external_id": external_id,
+        "email": email,
+        "phone": phone,
+        "name": name,
+        "timezone": timezone,
+        "locale": locale,
+        "properties": orjson.loads(properties),
+        "tags": tags,
+    }
+
+
+def _notify(
+    tenant_id: str, changes: Iterable[ProfileChange], moved: set[str], known: Mapping[str, Sequence[Any]]
+) -> None:
+    who = [change for change in changes if known[change.participant_id][2] in moved]
+    paths = {path for change in who for path in change.fields if not path.startswith(CONSENT)}
+    notices.note(tenant_id, sorted(moved), paths, tags=any(change.add_tags or change.remove_tags for change in who))
+
+
+def _consents(changes: Iterable[ProfileChange], known: Mapping[str, Sequence[Any]]) -> list[Said]:
+    found = []
+    for change in changes:
+        by_topic: dict[str, JSON] = {}
+        for path, value in change.fields.items():
+            if path.startswith(CONSENT):
+                topic, _, part = path.removeprefix(CONSENT).rpartition(".")
+                by_topic.setdefault(topic, {})[part] = value
+        for topic, parts in by_topic.items():
+            found.append(recording.said(known[change.participant_id][2], topic, parts, change.source, change.at))
+    return found

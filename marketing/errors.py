@@ -1,0 +1,27 @@
+"""What marketing refuses."""
+
+from tenants.errors import KalciferError
+
+
+class MarketingError(KalciferError):
+    """Base of every error of marketing."""
+
+    code = "marketing_error"
+
+
+class CustomerExists(MarketingError):
+    """There is a customer with this external_id; PUT replaces it, PATCH changes it."""
+
+    code = "exists"
+
+
+class CustomerErased(MarketingError):
+    """The customer is being erased."""
+
+    code = "being_erased"
+
+
+class NotMergeable(MarketingError):
+    """These two customers cannot be merged."""
+
+    code = "not_mergeable"
