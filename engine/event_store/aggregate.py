@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from copy import deepcopy
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
@@ -57,8 +58,9 @@ class Aggregate:
 
     def record(self, event_type: str, /, **data: Any) -> None:
         """Let something have happened: the state follows at once, the log when it is saved."""
-        event = Event(event_type, data)
-        self._follow(event)
+        event = Event(event_type, deepcopy(data))
+        # The state may keep what it is given and change it later; what happened does not change.
+        self._follow(Event(event_type, deepcopy(data)))
         self.new.append(event)
         self.sequence += 1
 

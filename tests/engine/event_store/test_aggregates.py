@@ -132,3 +132,24 @@ def test_aggregates_can_be_awaited(store: EventStore) -> None:
         return await store.load(Counter, "a")
 
     assert asyncio.run(count()).state["count"] == 1
+
+
+class Basket(Aggregate):
+    type = "basket"
+
+    def when_filled(self, event: Event) -> None:
+        self.state["items"] = event.data["items"]
+
+    def when_added(self, event: Event) -> None:
+        self.state["items"].append(event.data["item"])
+
+
+def test_a_state_that_keeps_what_it_was_given_changes_nothing_that_happened(store: EventStore) -> None:
+    basket, given = Basket("a"), ["pear"]
+    basket.record("filled", items=given)
+    basket.record("added", item="plum")
+    given.append("grape")
+    store.save_sync(basket)
+
+    assert [event.data for event in store.read_sync(("basket", "a"))] == [{"items": ["pear"]}, {"item": "plum"}]
+    assert store.load_sync(Basket, "a").state == basket.state == {"items": ["pear", "plum"]}
