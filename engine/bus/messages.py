@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -55,7 +56,7 @@ def unpack(kept: JSON) -> Event:
 
 def copy(event: Event) -> Event:
     """Give a handler an event of its own: what it changes in there is nobody else's."""
-    return replace(event, data=dict(event.data), metadata=dict(event.metadata))
+    return replace(event, data=deepcopy(event.data), metadata=deepcopy(event.metadata))
 
 
 # What handlers see is what another process would see, whichever of the two it is told in.
