@@ -66,19 +66,27 @@ class SegmentMember(models.Model):
         db_table = "segment_members"
         ordering = ("-id",)
         constraints = (models.UniqueConstraint(fields=("segment", "customer"), name="segment_member_once"),)
+        indexes = (models.Index(fields=("segment", "id"), name="segment_member_list"),)
 
     def __str__(self) -> str:
         return f"{self.customer_id} in {self.segment_id}"
 
 
 class SegmentDue(models.Model):
-    """A customer whose memberships have to be looked at again, since when, or (`due_at`) from when on."""
+    """
+    A customer whose memberships have to be looked at again, since when, or (`due_at`) from when on.
+
+    `reads` is what has changed: `{fields: [path], tags: bool, events: [type], depth}`; every segment that reads it is
+    asked. With a segment, that one alone is asked: a window runs out then. Of these there is one per segment and
+    customer; the one with no participant is the evaluation of the whole segment, and `reads.after` says how far it is.
+    """
 
     id = models.BigAutoField(primary_key=True)
     tenant = models.ForeignKey(
         Tenant, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
     )
-    participant_id = models.CharField(max_length=255)
+    participant_id = models.CharField(max_length=255, blank=True)
+    segment = models.ForeignKey(Segment, on_delete=models.CASCADE, db_index=False, null=True, related_name="+")
     reads = JSONField(default=dict)
     due_at = models.DateTimeField()
 
@@ -87,6 +95,13 @@ class SegmentDue(models.Model):
     class Meta:
         db_table = "segment_due"
         ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("segment", "participant_id"),
+                condition=models.Q(segment__isnull=False),
+                name="segment_due_once",
+            ),
+        )
         indexes = (models.Index(fields=("due_at", "id"), name="segment_due_fetch"),)
 
     def __str__(self) -> str:
