@@ -48,6 +48,7 @@ class Bell(Enum):
     JOBS = ("engine.run_jobs", "maintenance")
     PROJECT = ("engine.project", "projections")
     SAGAS = ("engine.run_sagas", "flow_triggers")
+    CHORES = ("engine.run_chores", "projections")
 
     @property
     def task(self) -> str:

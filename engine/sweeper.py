@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from django.db import close_old_connections, connections
 
-from engine import activities, activity_worker, clock, event_router, jobs, schedules, timers
+from engine import activities, activity_worker, chores, clock, event_router, jobs, schedules, timers
 from engine.bells import Bell, ring, ringer
 from engine.bus.lanes import Patrol
 from engine.conf import engine_settings
@@ -60,6 +60,7 @@ def run_without_broker(slice_s: float) -> None:
     sagas.run(slice_s=slice_s, task_id="sweeper")
     jobs.run_jobs(slice_s)
     rounds.run(slice_s=slice_s)
+    chores.run(slice_s)
 
 
 def is_runnable() -> bool:
@@ -76,6 +77,7 @@ _LOOKS: dict[Bell, Callable[[], bool]] = {
     Bell.JOBS: jobs.is_waiting,
     Bell.PROJECT: rounds.is_behind,
     Bell.SAGAS: sagas.is_waiting,
+    Bell.CHORES: chores.is_due,
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_shutting_down
 
-from engine import activity_worker, event_router, jobs, retention, schedules, sweeper, timers
+from engine import activity_worker, chores, event_router, jobs, retention, schedules, sweeper, timers
 from engine.bells import Bell, ringer
 from engine.compensation import links
 from engine.conf import engine_settings
@@ -82,6 +82,14 @@ def run_jobs(self: Any) -> None:
     """Go on with bulk acts for one slice."""
     ringer.answer(Bell.JOBS)
     jobs.run_jobs(engine_settings().slice_s)
+
+
+@shared_task(name="engine.run_chores", bind=True)
+def run_chores(self: Any) -> None:
+    """Do what the layers above have to be done, for one slice."""
+    ringer.answer(Bell.CHORES)
+    if chores.run(engine_settings().slice_s) and chores.is_due():
+        ringer.ring(Bell.CHORES)
 
 
 @shared_task(name="engine.sweep")

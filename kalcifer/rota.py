@@ -12,6 +12,7 @@ ROUTES = {
     "engine.run_activities": "activities",
     "engine.compensate_next": "activities",
     "engine.project": "projections",
+    "engine.run_chores": "projections",
     "engine.prune": "maintenance",
 }
 
