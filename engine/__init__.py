@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from engine.event_store.upcasters import register_upcaster
     from engine.inbox import publish_event
     from engine.operations import cancel, pause, resume, retry
+    from engine.patience import Retry
     from engine.projections.manager import ProjectionManager
     from engine.projections.projection import Projection
     from engine.saga_context import current_saga_id, current_step
-    from engine.sagas.builder import Retry, Saga, SagaStep
+    from engine.sagas.builder import Saga, SagaStep
     from engine.sagas.controls import (
         cancel_saga,
         cancel_saga_sync,
@@ -103,10 +104,11 @@ _HOMES = {
     "engine.workflow_state": ("WorkflowState",),
     "engine.inbox": ("publish_event",),
     "engine.operations": ("cancel", "pause", "resume", "retry"),
+    "engine.patience": ("Retry",),
     "engine.projections.manager": ("ProjectionManager",),
     "engine.projections.projection": ("Projection",),
     "engine.saga_context": ("current_saga_id", "current_step"),
-    "engine.sagas.builder": ("Retry", "Saga", "SagaStep"),
+    "engine.sagas.builder": ("Saga", "SagaStep"),
     "engine.sagas.controls": (
         "cancel_saga",
         "cancel_saga_sync",

@@ -27,6 +27,8 @@ EngineError
 ├── UpcastFailed
 ├── UnfoldedEvent
 ├── InvalidSubscription
+├── InvalidRetry
+├── InvalidTenant
 ├── InvalidSchedule
 ├── InvalidSignature
 ├── NothingChosen
@@ -218,6 +220,19 @@ class InvalidSubscription(EngineError):
     """Nothing can be subscribed or published like this."""
 
     code = "invalid_subscription"
+    internal = True
+
+
+class InvalidRetry(EngineError):
+    """Attempts cannot follow each other like this."""
+
+    code = "invalid_retry"
+
+
+class InvalidTenant(EngineError):
+    """A tenant is given as a Tenant or its id."""
+
+    code = "invalid_tenant"
     internal = True
 
 

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 
 from engine import errors as engine_errors
 from flows import errors as flow_errors
+from marketing import errors as marketing_errors
 from tenants import errors as tenant_errors
 from tenants.api.inputs import flatten
 from tenants.api.media import dumps
@@ -56,6 +57,7 @@ STATUS_FOR: Final[dict[type[KalciferError], int]] = {
     engine_errors.InvalidAggregate: 400,
     engine_errors.AggregateTaken: 409,
     engine_errors.ConcurrencyConflict: 409,
+    engine_errors.InvalidRetry: 400,
     engine_errors.InvalidSchedule: 400,
     engine_errors.InvalidSignature: 401,
     engine_errors.NothingChosen: 400,
@@ -70,6 +72,9 @@ STATUS_FOR: Final[dict[type[KalciferError], int]] = {
     engine_errors.SagaEnding: 409,
     engine_errors.SagaNotStuck: 409,
     engine_errors.SagaNotRecoverable: 409,
+    marketing_errors.CustomerExists: 409,
+    marketing_errors.CustomerErased: 409,
+    marketing_errors.NotMergeable: 409,
 }
 
 # SQLSTATE classes and states that say "not now": connection, resources, operator's intervention, system; then

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from engine import bells
 from engine.activities import Lease
 from engine.bells import Bell
-from engine.bus import context, handlers, lanes, messages, retry
+from engine.bus import context, handlers, lanes, messages
 from engine.bus.subscriptions import Subscription
 from engine.connections import execute
 from engine.event_store.events import Event
@@ -126,10 +126,20 @@ def _records(matches: Sequence[tuple[Event, Subscription]]) -> list[JSON]:
                 "target": address,
                 "input": told,
                 "key": key_of(address, event),
-                "policy": retry.policy_of(subscription.retry),
+                "policy": _policy(subscription),
             }
         )
     return records
+
+
+# What stays failing is parked: the dead letter.
+def _policy(subscription: Subscription) -> JSON:
+    return {
+        **subscription.retry.as_json(),
+        "timeout_s": subscription.timeout,
+        "on_unknown": "retry",
+        "explicit": False,
+    }
 
 
 # The rest of a UUID of version 7 after its milliseconds: its twelve bits of order are the place in this statement.

@@ -12,16 +12,21 @@ from uuid import UUID
 from django.db import transaction
 
 from engine import bridge
-from engine.bus import deliveries, feed, handlers, messages, patterns, retry, subscriptions, tenancy
+from engine.bus import deliveries, feed, handlers, messages, patterns, subscriptions, tenancy
 from engine.bus.handlers import Handler
 from engine.bus.local import Closures
-from engine.bus.retry import Patience
 from engine.bus.subscriptions import Subscription
-from engine.errors import InvalidEvent
+from engine.errors import InvalidEvent, InvalidSubscription
 from engine.event_store.events import Event
+from engine.patience import Retry, is_seconds
 from tenants.models import Tenant
 
 AnyHandler = TypeVar("AnyHandler", bound=Callable[..., Any])
+
+TIMEOUT_S: Final = 60.0
+# Ten attempts in about nine minutes, before an operator is asked; a closure's process may end sooner than that.
+DURABLE: Final = Retry(attempts=10, backoff_s=1.0, max_interval_s=900.0)
+LOCAL: Final = Retry(attempts=5, backoff_s=0.1)
 
 # Where an asynchronous publisher awaits; its closures are called there.
 _publisher: Final[ContextVar[asyncio.AbstractEventLoop | None]] = ContextVar("publisher", default=None)
@@ -40,13 +45,17 @@ class EventBus:
         self._tenant = tenancy.key_of(tenant)
         self._closures = Closures()
 
-    def subscribe(self, event_type: str, handler: Handler, *, retry: Patience | None = None) -> None:
+    def subscribe(
+        self, event_type: str, handler: Handler, *, retry: Retry | None = None, timeout: float = TIMEOUT_S
+    ) -> None:
         """
         Have `handler` called with each event of a type, of all types (`"*"`), or of those that begin so (`"paid:*"`).
 
         The same subscription twice is one. Subscribe durable handlers where every process does, in `AppConfig.ready`.
+        Without a `retry` a durable handler is tried ten times in about nine minutes, a closure five times in a second;
+        each attempt may take `timeout` seconds.
         """
-        wanted = _subscription(patterns.check(event_type), handler, retry)
+        wanted = _subscription(patterns.check(event_type), handler, retry, timeout)
         if wanted.address is None:
             self._closures.add(wanted)
         else:
@@ -163,12 +172,13 @@ def publish_to_process(tenant_id: str, events: Sequence[Event]) -> None:
             deliveries.write(matches)
 
 
-def _subscription(pattern: str, handler: Handler, given: Patience | None) -> Subscription:
+def _subscription(pattern: str, handler: Handler, given: Retry | None, timeout: float) -> Subscription:
     handlers.check(handler)
     address = handlers.address_of(handler)
-    patience = given or (retry.LOCAL if address is None else retry.DURABLE)
-    retry.check(patience)
-    return Subscription(pattern, handler, patience, address)
+    retry = (LOCAL if address is None else DURABLE) if given is None else Retry.check(given)
+    if not is_seconds(timeout) or timeout == 0:
+        raise InvalidSubscription("The timeout is a number of seconds above 0.", attr="timeout")
+    return Subscription(pattern, handler, retry, float(timeout), address)
 
 
 def _is_on_a_loop() -> bool:

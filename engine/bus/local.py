@@ -21,7 +21,7 @@ from weakref import WeakSet
 import structlog
 
 from engine import bridge
-from engine.bus import context, messages, retry
+from engine.bus import context, messages
 from engine.bus.background import background
 from engine.bus.handlers import Handler
 from engine.bus.subscriptions import Subscription, Subscriptions
@@ -141,15 +141,15 @@ class Closures:
         return False
 
     async def _tell(self, lane: Lane) -> None:
-        patience, event, attempt = lane.subscription.retry, lane.events[0], 0
+        retry, event, attempt = lane.subscription.retry, lane.events[0], 0
         while True:
             attempt += 1
-            failure = await _attempt(lane, event)
+            failure = await _attempt(lane, messages.copy(event))
             if failure is None:
                 return
-            if not retry.is_worth_it(patience, attempt, failure):
+            if not retry.is_worth_it(attempt, failure):
                 break
-            await asyncio.sleep(retry.pause_after(patience, attempt))
+            await asyncio.sleep(retry.pause_after(attempt))
         with self._guard:
             self.dead_letters += 1
         context.context_of(event).run(_report, lane.subscription, event, attempt, failure)
@@ -193,7 +193,7 @@ async def _attempt(lane: Lane, event: Event) -> BaseException | None:
 
 # An exit that is raised inside a task would end the loop, and with it whatever else runs there.
 async def _call(lane: Lane, event: Event) -> BaseException | None:
-    handler, timeout_s = lane.subscription.handler, retry.timeout_of(lane.subscription.retry)
+    handler, timeout_s = lane.subscription.handler, lane.subscription.timeout
     try:
         if inspect.iscoroutinefunction(handler):
             await _in_time(handler(event), timeout_s)

@@ -8,17 +8,22 @@ from threading import Lock
 
 from engine.bus import patterns, tenancy
 from engine.bus.handlers import Handler
-from engine.bus.retry import Patience
 from engine.event_store.events import Event
+from engine.patience import Retry
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A handler that is to be called with each event that the pattern means; two are the same by these two."""
+    """
+    A handler that is to be called with each event that the pattern means; two are the same by these two.
+
+    `timeout` is in seconds, and for each attempt.
+    """
 
     pattern: str
     handler: Handler
-    retry: Patience = field(compare=False)
+    retry: Retry = field(compare=False)
+    timeout: float = field(compare=False)
     address: str | None = field(default=None, compare=False)
 
     def wants(self, event: Event) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from engine.activities import Lease
 from engine.nodes.outcomes import Completed, Failed, Outcome
+from engine.patience import is_final
 from engine.saga_context import CurrentStep, current_saga_id, current_step
 from engine.sagas import callables, values
 from engine.sagas.builder import retry_of
@@ -79,10 +80,8 @@ def _row(state: SagaState, data: JSON, kind: str) -> ActivityRow:
 def _policy(declared: JSON, *, undoes: bool, before: int) -> JSON:
     retry = retry_of(declared, compensating=undoes)
     return {
+        **retry.as_json(),
         "attempts": before + retry.attempts,
-        "backoff_s": retry.backoff_s,
-        "max_interval_s": retry.max_interval_s,
-        "non_retryable": list(retry.non_retryable),
         "timeout_s": declared["timeout_s"] or TIMEOUT_S,
         "on_unknown": "retry",
         # A step that stays failing ends its saga; a compensation that does is parked for an operator.
@@ -137,5 +136,5 @@ def _returned(function: callables.Call, given: JSON, seconds: float) -> Any:
 
 def _failed(error: BaseException, final: list[str]) -> Failed:
     told = values.error_of(error)
-    retryable = not any(kind.__name__ in final for kind in type(error).__mro__)
+    retryable = not is_final(error, final)
     return Failed(told["detail"], code=told["code"], retryable=retryable)

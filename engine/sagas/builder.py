@@ -8,50 +8,13 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final, Self
 
 from engine.errors import DuplicateStep, InvalidSaga, NotCallable, PivotConflict, StepCycle, UnknownStep
+from engine.patience import Retry, is_seconds
 from engine.sagas import callables, values
 
 JSON = dict[str, Any]
 
 MAX_SAGA_ID: Final = 255
 MAX_STEP_NAME: Final = 64
-
-
-def _is_seconds(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """
-    How often a callable is tried, and how patiently: the pause doubles from `backoff_s` up to `max_interval_s`.
-
-    `non_retryable` has classes of errors, or their names, after which another attempt is pointless.
-    """
-
-    attempts: int = 3
-    backoff_s: float = 0.5
-    max_interval_s: float = 30.0
-    non_retryable: Sequence[str | type[BaseException]] = ()
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that mean nothing."""
-        if not isinstance(self.attempts, int) or isinstance(self.attempts, bool) or self.attempts < 1:
-            raise InvalidSaga(
-                "A step is tried at least once: attempts is a whole number from 1.", attr="retry.attempts"
-            )
-        for name in ("backoff_s", "max_interval_s"):
-            if not _is_seconds(getattr(self, name)):
-                raise InvalidSaga(f"{name} is a number of seconds from 0.", attr=f"retry.{name}")
-
-    def as_json(self) -> JSON:
-        """Give it as a plan keeps it."""
-        names = [each if isinstance(each, str) else each.__name__ for each in self.non_retryable]
-        return {
-            "attempts": self.attempts,
-            "backoff_s": self.backoff_s,
-            "max_interval_s": self.max_interval_s,
-            "non_retryable": names,
-        }
 
 
 # An action that failed is not called again unless its author says so; undoing is worth some patience.
@@ -151,7 +114,7 @@ def check_step(step: SagaStep, *, at: str) -> None:
         raise InvalidSaga(f"The args of {step.name!r} are a tuple or a list.", attr=f"{at}.args")
     if step.kwargs is not None and not _is_names(step.kwargs):
         raise InvalidSaga(f"The kwargs of {step.name!r} are a dict with names as keys.", attr=f"{at}.kwargs")
-    if step.timeout is not None and not (_is_seconds(step.timeout) and step.timeout > 0):
+    if step.timeout is not None and not (is_seconds(step.timeout) and step.timeout > 0):
         raise InvalidSaga(f"The timeout of {step.name!r} is a number of seconds above 0.", attr=f"{at}.timeout")
     if step.retry is not None and not isinstance(step.retry, Retry):
         raise InvalidSaga(f"The retry of {step.name!r} is a Retry.", attr=f"{at}.retry")

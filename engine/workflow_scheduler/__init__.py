@@ -9,7 +9,7 @@ from uuid import UUID
 
 from engine import bridge
 from engine.bus import tenancy
-from engine.sagas.builder import Retry
+from engine.patience import Retry
 from engine.workflow_scheduler import form, promises
 from engine.workflow_scheduler.form import Moment
 from engine.workflow_scheduler.tasks import current_task_key

@@ -6,18 +6,18 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from engine.errors import InvalidSchedule, UnknownFlow
+from engine.patience import Retry, is_seconds
 from engine.sagas import callables, values
-from engine.sagas.builder import Retry
 from flows.models import Flow
 
 JSON = dict[str, Any]
 
-LONGEST = 255
-PATIENTLY = Retry(attempts=5, backoff_s=5.0, max_interval_s=900.0)
+LONGEST: Final = 255
+PATIENTLY: Final = Retry(attempts=5, backoff_s=5.0, max_interval_s=900.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +82,11 @@ def task(target: Callable[..., Any] | str, args: Any, kwargs: Any, retry: Retry 
     named = {} if kwargs is None else kwargs
     if not isinstance(named, Mapping) or not all(isinstance(name, str) for name in named):
         raise InvalidSchedule("The named arguments are an object.", attr="kwargs")
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < math.inf:
+    if not is_seconds(timeout) or timeout == 0:
         raise InvalidSchedule("The timeout is a number of seconds above 0.", attr="timeout")
     given = {"args": _kept(args, "args"), "kwargs": _kept(named, "kwargs")}
-    return {"task": address, **given, "retry": (retry or PATIENTLY).as_json(), "timeout_s": float(timeout)}
+    patience = PATIENTLY if retry is None else Retry.check(retry)
+    return {"task": address, **given, "retry": patience.as_json(), "timeout_s": float(timeout)}
 
 
 def _address(target: Any) -> str:

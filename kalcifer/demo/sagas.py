@@ -7,8 +7,9 @@ from typing import Any, Literal
 import httpx
 from pydantic import BaseModel
 
+from engine.patience import Retry
 from engine.saga_context import current_step
-from engine.sagas.builder import Retry, SagaStep
+from engine.sagas.builder import SagaStep
 from engine.sagas.registry import saga
 
 JSON = dict[str, Any]

@@ -8,7 +8,6 @@ the log already is passed over, and orders follow from the state, not from the e
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,8 +15,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from engine.errors import SagaEnding, SagaFinished, SagaTakenOver
+from engine.patience import Retry
 from engine.sagas import values
-from engine.sagas.builder import Retry, retry_of
+from engine.sagas.builder import retry_of
 from engine.sagas.decisions import FAILURE, cancellation, decide
 from engine.sagas.local import endings
 from engine.sagas.local.declared import Declared
@@ -140,10 +140,8 @@ class Pilot:
 
     # Nothing that failed is tried again while a saga is ending, but what undoes it is.
     def _is_final(self, outcome: Outcome, state: SagaState) -> bool:
-        retry = self._retry(outcome.key)
-        names = {each if isinstance(each, str) else each.__name__ for each in retry.non_retryable}
-        is_pointless = any(kind.__name__ in names for kind in type(outcome.error).__mro__)
-        if outcome.hopeless or is_pointless or outcome.attempt >= retry.attempts:
+        retry, error = self._retry(outcome.key), outcome.error
+        if outcome.hopeless or error is None or not retry.is_worth_it(outcome.attempt, error):
             return True
         return state.ending is not None and not outcome.undoing
 
@@ -231,9 +229,7 @@ class Pilot:
     def _pause_after(self, outcome: Outcome) -> Iterator[Order]:
         if self.state is not None and (outcome.key, outcome.attempt) in set(_running(self.state)):
             self.pausing[outcome.key] = outcome.attempt
-            retry = self._retry(outcome.key)
-            grown = min(retry.backoff_s * 2.0 ** (outcome.attempt - 1), retry.max_interval_s)
-            yield Pause(outcome.key, grown * random.uniform(0.75, 1.25))  # noqa: S311  # jitter is no secret
+            yield Pause(outcome.key, self._retry(outcome.key).pause_after(outcome.attempt))
 
     def _retry(self, key: Key) -> Retry:
         name, undoing = key

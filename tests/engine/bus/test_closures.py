@@ -11,7 +11,8 @@ import pytest
 import structlog
 from django.db import transaction
 
-from engine.bus import EventBus, Retry
+from engine import Retry
+from engine.bus import EventBus
 from engine.event_store.events import Event
 from engine.models import Activity
 from engine.saga_context import current_saga_id
@@ -136,7 +137,7 @@ def test_an_asynchronous_closure_is_given_so_much_time(bus: EventBus) -> None:
     async def hang(_: Event) -> None:
         await asyncio.Event().wait()
 
-    bus.subscribe("paid", hang, retry=Retry(attempts=1, timeout_s=0.01))
+    bus.subscribe("paid", hang, retry=Retry(attempts=1), timeout=0.01)
 
     bus.publish_sync(paid())
     bus.drain_sync(timeout=5)
@@ -323,3 +324,19 @@ def test_a_program_that_ends_at_once_has_told_its_closures(
     said = ended.stdout.split("\n")
     assert [line for line in said if line.startswith("slow")] == ["slow 0", "slow 1", "slow 2"]
     assert [line for line in said if line.startswith("quick")] == ["quick 0", "quick 1", "quick 2"]
+
+
+def test_what_a_closure_changes_in_an_event_nobody_else_sees_and_not_its_own_next_attempt(bus: EventBus) -> None:
+    attempts, others = list[Any](), list[Any]()
+
+    def takes(event: Event) -> None:
+        attempts.append(event.data["order"].pop("lines", None))
+        raise ConnectionError
+
+    bus.subscribe("ordered", takes, retry=SOON)
+    bus.subscribe("ordered", lambda event: others.append(event.data), retry=SOON)
+    bus.publish_sync(Event("ordered", {"order": {"lines": 3}}))
+    bus.drain_sync(timeout=5)
+
+    assert attempts == [3, 3, 3]
+    assert others == [{"order": {"lines": 3}}]

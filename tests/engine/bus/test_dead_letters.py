@@ -11,7 +11,8 @@ from django.test import Client
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from engine.bus import EventBus, Retry
+from engine import Retry
+from engine.bus import EventBus
 from engine.event_store.events import Event
 from engine.models import Activity
 from tenants.models import Tenant

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from django.db import connection, transaction
 
-from engine import activities, activity_worker
-from engine.bus import EventBus, Retry, lanes
+from engine import Retry, activities, activity_worker
+from engine.bus import EventBus, lanes
 from engine.event_store.events import Event
 from engine.models import Activity
 from engine.nodes.outcomes import Completed

@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 import pytest
 
-from engine import clock, triggers
-from engine.bus import EventBus, Retry
+from engine import Retry, clock, triggers
+from engine.bus import EventBus
 from engine.event_store.events import Event
 from engine.models import Activity, ProjectionCheckpoint
 from engine.projections import registry

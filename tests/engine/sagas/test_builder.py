@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine import Retry, Saga, SagaStep
+from engine import Saga, SagaStep
 from engine.errors import DuplicateStep, InvalidSaga, NotCallable, PivotConflict, StepCycle, UnknownStep
 from engine.sagas import callables, values
 
@@ -188,9 +188,3 @@ def test_what_cannot_be_called_is_refused(step: SagaStep) -> None:
 def test_an_id_that_cannot_be_kept_is_refused(saga_id: Any) -> None:
     with pytest.raises(InvalidSaga):
         Saga(saga_id)
-
-
-@pytest.mark.parametrize("wrong", [{"attempts": 0}, {"attempts": True}, {"backoff_s": -1}, {"max_interval_s": "1"}])
-def test_a_retry_that_means_nothing_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(InvalidSaga):
-        Retry(**wrong)
