@@ -76,6 +76,15 @@ class Preferences:
                 return None
         return "no_consent" if topic in self.opt_in and not said.get(topic) else None
 
+    def after(self, change: ProfileChange) -> "Preferences":
+        """Give what counts after a change that says something of consents."""
+        said = {
+            path.removeprefix("consent.").removesuffix(".status"): str(value)
+            for path, value in change.fields.items()
+            if path.startswith("consent.") and path.endswith(".status")
+        }
+        return replace(self, consents={**self.consents, **said}) if said else self
+
 
 class PreferenceLookup(Protocol):
     """Knows what participants want to hear, and where."""

@@ -75,6 +75,8 @@ STATUS_FOR: Final[dict[type[KalciferError], int]] = {
     marketing_errors.CustomerExists: 409,
     marketing_errors.CustomerErased: 409,
     marketing_errors.NotMergeable: 409,
+    marketing_errors.SegmentIsDynamic: 409,
+    marketing_errors.SegmentIsStatic: 409,
 }
 
 # SQLSTATE classes and states that say "not now": connection, resources, operator's intervention, system; then

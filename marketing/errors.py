@@ -25,3 +25,15 @@ class NotMergeable(MarketingError):
     """These two customers cannot be merged."""
 
     code = "not_mergeable"
+
+
+class SegmentIsDynamic(MarketingError):
+    """The rule of this segment decides who is in it."""
+
+    code = "segment_is_dynamic"
+
+
+class SegmentIsStatic(MarketingError):
+    """This segment has no rule to evaluate; its members are put into it."""
+
+    code = "segment_is_static"

@@ -170,6 +170,7 @@ class Executor:
         for effect in effects:
             if isinstance(effect, ports.ProfileChange) and self.step.participant is not None:
                 self.step.participant = ports.bound().profiles.changed(self.step.participant, effect)
+                self.step.preferences = self.step.preferences and self.step.preferences.after(effect)
 
     # Ends the token and sends one along each edge of the branch; where a token is or was already, it is absorbed.
     def _go_on(self, compiled: CompiledNode, branch: str | None, result: JSON, *, step: int) -> None:

@@ -1,0 +1,194 @@
+"""Customers over REST."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.response import Response
+
+from flows import queries as flow_queries
+from flows.api.shapes import InstanceShape, TextOrNull
+from marketing.customers import fields, profiles
+from marketing.models import Customer
+from tenants.api.base import TenantRequest, TenantView
+
+MAX_TOPIC = 64
+
+
+class TagField(serializers.CharField):
+    """A tag."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Of at most 64 characters."""
+        super().__init__(**{"max_length": fields.MAX_TAG, **kwargs})
+
+
+class SaidField(serializers.DictField):
+    """What was said of the topics of a channel; null takes it away."""
+
+    child = serializers.BooleanField(allow_null=True)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse names that are no topic's, and what is neither true, false nor null."""
+        for name, said in data.items() if isinstance(data, dict) else ():
+            if not 0 < len(name) <= MAX_TOPIC:
+                raise serializers.ValidationError({name[:MAX_TOPIC]: [f"A topic has 1 to {MAX_TOPIC} characters."]})
+            if not isinstance(said, bool | None):
+                raise serializers.ValidationError({name: ["This has to be true, false or null."]})
+        return super().to_internal_value(data)
+
+
+class PreferencesInput(serializers.Serializer[Any]):
+    """Preferences by channel and topic; the topic `*` is everything on the channel. Null takes away."""
+
+    email = SaidField(required=False, allow_null=True)
+    sms = SaidField(required=False, allow_null=True)
+    push = SaidField(required=False, allow_null=True)
+    whatsapp = SaidField(required=False, allow_null=True)
+    in_app = SaidField(required=False, allow_null=True)
+
+
+class PreferencesShape(serializers.DictField):
+    """Preferences as they stand."""
+
+    child = serializers.DictField(child=serializers.BooleanField())
+
+
+class CustomerFields(serializers.Serializer[Any]):
+    """What is known of a customer. A time zone that is none is kept in the properties."""
+
+    email = serializers.CharField(required=False, allow_blank=True, allow_null=True)
+    phone = serializers.CharField(required=False, allow_blank=True, allow_null=True)
+    name = serializers.CharField(required=False, allow_blank=True, allow_null=True)
+    timezone = serializers.CharField(required=False, allow_blank=True, allow_null=True, max_length=255)
+    locale = serializers.CharField(required=False, allow_blank=True, allow_null=True)
+    properties = serializers.DictField(required=False)
+    tags = serializers.ListField(child=TagField(), required=False, max_length=fields.MAX_TAGS)
+    preferences = PreferencesInput(required=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse what a column cannot hold, except for a time zone: no journey fails of it."""
+        found = super().to_internal_value(data)
+        wrong = {
+            name: [serializers.ErrorDetail(fields.EXPECTED[name], "invalid")]
+            for name in fields.COLUMNS
+            if name != "timezone" and found.get(name) is not None and fields.settled(name, found[name]) is None
+        }
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return found
+
+
+class CustomerInput(CustomerFields):
+    """A new customer."""
+
+    external_id = serializers.CharField(max_length=255)
+
+
+class CustomerShape(serializers.Serializer[Customer]):
+    """A customer."""
+
+    external_id = serializers.CharField()
+    email = TextOrNull()
+    phone = TextOrNull()
+    name = TextOrNull()
+    timezone = TextOrNull()
+    locale = TextOrNull()
+    properties = serializers.DictField()
+    tags = serializers.ListField(child=serializers.CharField())
+    preferences = PreferencesShape()
+    state = serializers.ChoiceField(Customer.State.choices)
+    last_seen_at = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class TagsInput(serializers.Serializer[Any]):
+    """Tags to have, and tags not to have; one in both goes."""
+
+    add = serializers.ListField(child=TagField(), required=False, max_length=fields.MAX_TAGS)
+    remove = serializers.ListField(child=TagField(), required=False, max_length=fields.MAX_TAGS)
+
+
+class CustomersView(TenantView):
+    """The tenant's customers."""
+
+    paginated = True
+    Output = CustomerShape
+
+    class Filters(serializers.Serializer[Any]):
+        """Which customers to list."""
+
+        search = serializers.CharField(required=False, max_length=255)
+        tag = TagField(required=False)
+
+    def get(self, request: TenantRequest) -> Response:
+        """List customers, newest first; `search` is how an external_id, an e-mail address or a name begins."""
+        return self.paginate(profiles.listed(request.tenant, **self.filters()), CustomerShape)
+
+    @extend_schema(request=CustomerInput, responses={201: CustomerShape})
+    def post(self, request: TenantRequest) -> Response:
+        """Make a customer; `exists` where there is one of this external_id."""
+        given = dict(self.parse(CustomerInput))
+        actor = request.principal.actor
+        customer = profiles.create(request.tenant, given.pop("external_id"), given, actor=actor)
+        return Response(CustomerShape(customer).data, status=201)
+
+
+class CustomerView(TenantView):
+    """One customer."""
+
+    Output = CustomerShape
+
+    def get(self, request: TenantRequest, external_id: str) -> Response:
+        """Show a customer; a merged one is the one that it was merged into."""
+        return Response(CustomerShape(profiles.found(request.tenant, external_id)).data)
+
+    @extend_schema(request=CustomerFields, responses={200: CustomerShape, 201: CustomerShape})
+    def put(self, request: TenantRequest, external_id: str) -> Response:
+        """Make the customer just this, whether there was one or not."""
+        given = dict(self.parse(CustomerInput, add={"external_id": external_id}))
+        actor = request.principal.actor
+        customer, is_new = profiles.replace(request.tenant, given.pop("external_id"), given, actor=actor)
+        return Response(CustomerShape(customer).data, status=201 if is_new else 200)
+
+    @extend_schema(request=CustomerFields)
+    def patch(self, request: TenantRequest, external_id: str) -> Response:
+        """Change what is sent; properties and preferences are merged, null takes away."""
+        given, actor = self.parse(CustomerFields), request.principal.actor
+        return Response(CustomerShape(profiles.change(request.tenant, external_id, given, actor=actor)).data)
+
+
+class CustomerTagsView(TenantView):
+    """The tags of a customer: a set."""
+
+    @extend_schema(request=TagsInput, responses=CustomerShape)
+    def post(self, request: TenantRequest, external_id: str) -> Response:
+        """Add and remove tags."""
+        return Response(CustomerShape(profiles.tag(request.tenant, external_id, **self.parse(TagsInput))).data)
+
+
+class CustomerPreferencesView(TenantView):
+    """The preferences of a customer."""
+
+    @extend_schema(request=PreferencesInput, responses=CustomerShape)
+    def put(self, request: TenantRequest, external_id: str) -> Response:
+        """Merge preferences with what is there; null takes one away, or a whole channel."""
+        given = {"preferences": self.parse(PreferencesInput)}
+        customer = profiles.change(request.tenant, external_id, given, actor=request.principal.actor)
+        return Response(CustomerShape(customer).data)
+
+
+class CustomerInstancesView(TenantView):
+    """The runs of a customer."""
+
+    paginated = True
+    Output = InstanceShape
+
+    def get(self, request: TenantRequest, external_id: str) -> Response:
+        """List the customer's runs, newest first."""
+        customer = profiles.found(request.tenant, external_id)
+        rows = flow_queries.instances(request.tenant, participant_id=customer.external_id)
+        return self.paginate(rows, InstanceShape)

@@ -1,0 +1,23 @@
+"""The URLs of marketing, to be included below /api/v1/."""
+
+from marketing.api import segment_urls
+from marketing.api.customers import (
+    CustomerInstancesView,
+    CustomerPreferencesView,
+    CustomersView,
+    CustomerTagsView,
+    CustomerView,
+)
+from marketing.api.topics import TopicsView, TopicView
+from tenants.api.routing import path
+
+urlpatterns = [
+    path("customers", CustomersView.as_view(), "customers"),
+    path("customers/<str:external_id>", CustomerView.as_view(), "customer"),
+    path("customers/<str:external_id>/tags", CustomerTagsView.as_view(), "customer-tags"),
+    path("customers/<str:external_id>/preferences", CustomerPreferencesView.as_view(), "customer-preferences"),
+    path("customers/<str:external_id>/instances", CustomerInstancesView.as_view(), "customer-instances"),
+    *segment_urls.urlpatterns,
+    path("topics", TopicsView.as_view(), "topics"),
+    path("topics/<str:slug>", TopicView.as_view(), "topic"),
+]
