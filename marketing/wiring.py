@@ -3,10 +3,13 @@
 from engine import checks, ports
 from marketing.consent.lookup import StoredPreferences
 from marketing.customers.store import Profiles
+from marketing.segments import due
+from marketing.segments.lookup import Memberships
 
 
 def connect() -> None:
     """Bind the ports and tell publishing what exists; may be called twice."""
     preferences = StoredPreferences()
-    ports.bind(profiles=Profiles(), preferences=preferences)
+    ports.bind(profiles=Profiles(), preferences=preferences, segments=Memberships())
     checks.register_resolver("topic", preferences.topics)
+    due.connect()

@@ -52,8 +52,8 @@ WITH {parts}judged AS MATERIALIZED ({judge}), entered AS (
 ), told AS (
     INSERT INTO inbound_events (id, tenant_id, event_id, participant_id, event_type, data, occurred_at, received_at,
                                 source, entry_node, causation_depth, correlation_id, effects)
-    SELECT {new_id}, %(tenant)s, 'segment.' || n.how || ':' || n.id, c.external_id, 'segment.' || n.how, %(data)s::jsonb,
-           %(now)s, %(now)s, 'segment', '', %(depth)s, '', '[]'
+    SELECT {new_id}, %(tenant)s, 'segment.' || n.how || ':' || n.id, c.external_id, 'segment.' || n.how,
+           %(data)s::jsonb, %(now)s, %(now)s, 'segment', '', %(depth)s, '', '[]'
       FROM changed n JOIN customers c ON c.id = n.customer_id WHERE NOT %(silent)s
     ON CONFLICT (tenant_id, event_id) DO NOTHING
 ), planned AS (
@@ -106,14 +106,16 @@ def preview(tenant_id: UUID | str, rule: Rule, now: datetime, *, sample: int = 1
     return count, names
 
 
-def judge_some(segment: Segment, who: Iterable[str], now: datetime, *, depth: int = 0) -> Changes:
+def judge_some(segment: Segment, who: Iterable[str], now: datetime, *, depth: int = 0, silent: bool = False) -> Changes:
     """Look at some customers again, in the caller's transaction, with the segment's row locked."""
-    return _apply(segment, sql.SOME, OF_SOME, {"who": sorted(who)}, now=now, depth=depth, silent=False)
+    compiled = sql.compile_rule(rules.parse(segment.rule or {}), now, sql.SOME)
+    return _apply(segment, compiled, OF_SOME, {"who": sorted(who), "depth": depth, "silent": silent})
 
 
 def judge_stretch(segment: Segment, after: UUID, upto: UUID, now: datetime, *, silent: bool) -> Changes:
     """Look at all customers between two ids, in the caller's transaction, with the segment's row locked."""
-    return _apply(segment, sql.A_STRETCH, OF_STRETCH, {"after": after, "upto": upto}, now=now, depth=0, silent=silent)
+    compiled = sql.compile_rule(rules.parse(segment.rule or {}), now, sql.A_STRETCH)
+    return _apply(segment, compiled, OF_STRETCH, {"after": after, "upto": upto, "depth": 0, "silent": silent})
 
 
 def end_of_stretch(tenant_id: UUID | str, after: UUID, size: int) -> UUID:
@@ -122,16 +124,13 @@ def end_of_stretch(tenant_id: UUID | str, after: UUID, size: int) -> UUID:
     return LAST if row is None else UUID(row[0])
 
 
-def _apply(
-    segment: Segment, chosen: str, members: str, where: dict[str, Any], *, now: datetime, depth: int, silent: bool
-) -> Changes:
-    compiled = sql.compile_rule(rules.parse(segment.rule or {}), now, chosen)
+def _apply(segment: Segment, compiled: Compiled, members: str, how: dict[str, Any]) -> Changes:
     parts = "".join(f"{each}, " for each in compiled.parts)
     statement = APPLY.format(parts=parts, judge=_judge(compiled), new_id=NEW_ID, members=members)
     data = orjson.dumps(event_data(segment)).decode()
-    facts = {"tenant": segment.tenant_id, "segment": segment.pk, "data": data, "depth": depth, "silent": silent}
-    entered, left = execute(statement, compiled.parameters | where | facts).fetchone() or (0, 0)
-    if entered + left and not silent:
+    facts = {"tenant": segment.tenant_id, "segment": segment.pk, "data": data}
+    entered, left = execute(statement, compiled.parameters | how | facts).fetchone() or (0, 0)
+    if entered + left and not how["silent"]:
         bells.ring_on_commit(Bell.ROUTE)
     return Changes(entered, left)
 

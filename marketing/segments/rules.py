@@ -220,5 +220,3 @@ def _refuse_others(raw: dict[str, Any], allowed: frozenset[str] | set[str], at: 
     for key in raw:
         if key not in allowed:
             raise InvalidRule(f"{at}{key}", f'"{key}" does not belong here; expected {", ".join(sorted(allowed))}')
-
-

@@ -15,6 +15,7 @@ from marketing.segments.rules import NOW, Comparison, Did, Every, Not, Rule, Som
 
 TEXTS: Final = frozenset(("external_id", "email", "phone", "name", "timezone", "locale"))
 MOMENTS: Final = frozenset(("created_at", "updated_at", "last_seen_at"))
+DOCUMENTS: Final = {"properties": "c.properties", "attributes": "c.properties", "preferences": "c.preferences"}
 # Which customers are judged: a stretch of all of them, or some by name.
 A_STRETCH: Final = "c.tenant_id = %(tenant)s AND c.state = 'active' AND c.id > %(after)s AND c.id <= %(upto)s"
 SOME: Final = "c.tenant_id = %(tenant)s AND c.state = 'active' AND c.external_id = ANY(%(who)s)"
@@ -114,17 +115,18 @@ class _Writer:
             told.append(f"{count} <= {self.give(rule.at_most, 'bigint')}")
         return f"({'' if rule.did else 'NOT '}({' AND '.join(told)}))"
 
-    # A column that says nothing is missing, and then a property of its name counts, as in the rules of graphs.
     def _compare(self, rule: Comparison) -> str:
         if rule.path.root == "event":
             return self._ask_json(rule, self._below("e.data", rule.path.parts))
         first, *rest = rule.path.parts
-        if first in {"properties", "attributes"}:
-            return self._ask_json(rule, self._below("c.properties", rest))
-        if first == "preferences":
-            return self._ask_json(rule, self._below("c.preferences", rest))
+        if first in DOCUMENTS:
+            return self._ask_json(rule, self._below(DOCUMENTS[first], rest))
         if first == "tags":
             return self._ask_tags(rule, rest)
+        return self._ask_column(rule, first, rest)
+
+    # A column that says nothing is missing, and then a property of its name counts, as in the rules of graphs.
+    def _ask_column(self, rule: Comparison, first: str, rest: list[str]) -> str:
         named = self._below("c.properties", rule.path.parts)
         if first in TEXTS:
             value = f"CASE WHEN c.{first} = '' THEN {named}{'' if rest else f' ELSE to_jsonb(c.{first})'} END"
@@ -145,31 +147,28 @@ class _Writer:
         return self._ask_json(rule, self._below("to_jsonb(c.tags)", rest))
 
     def _ask_json(self, rule: Comparison, value: str) -> str:
-        match rule.op:
-            case "exists":
-                return f"{value} IS NOT NULL"
-            case "not_exists":
-                return f"{value} IS NULL"
-            case "empty":
-                return f"{value} IN {_EMPTY}"
-            case "not_empty":
-                return f"{value} NOT IN {_EMPTY}"
-            case "eq" | "ne":
-                return f"{value} {'=' if rule.op == 'eq' else '<>'} {self.json(rule.value)}"
-            case "in" | "not_in":
-                items = self.give([orjson.dumps(item).decode() for item in rule.value], "text[]")
-                found = f"{value} = ANY({items}::jsonb[])"
-                return found if rule.op == "in" else f"({value} IS NOT NULL AND NOT {found})"
-            case "contains":
-                return self._contains(value, rule.value)
-            case "not_contains":
-                return f"({value} IS NOT NULL AND NOT {self._contains(value, rule.value)})"
-            case "starts_with":
-                return self._starts_with(value, rule.value)
-            case "within" | "before" | "after":
-                return self._ask_moment(rule, f"kalcifer_moment({value})")
-            case _:
-                return self._ask_order(rule, value)
+        wanted = rule.value
+        asks: dict[str, Callable[[], str]] = {
+            "exists": lambda: f"{value} IS NOT NULL",
+            "not_exists": lambda: f"{value} IS NULL",
+            "empty": lambda: f"{value} IN {_EMPTY}",
+            "not_empty": lambda: f"{value} NOT IN {_EMPTY}",
+            "eq": lambda: f"{value} = {self.json(wanted)}",
+            "ne": lambda: f"{value} <> {self.json(wanted)}",
+            "in": lambda: self._is_in(value, wanted),
+            "not_in": lambda: f"({value} IS NOT NULL AND NOT {self._is_in(value, wanted)})",
+            "contains": lambda: self._contains(value, wanted),
+            "not_contains": lambda: f"({value} IS NOT NULL AND NOT {self._contains(value, wanted)})",
+            "starts_with": lambda: self._starts_with(value, wanted),
+        }
+        if rule.op in asks:
+            return asks[rule.op]()
+        if rule.op in {"within", "before", "after"}:
+            return self._ask_moment(rule, f"kalcifer_moment({value})")
+        return self._ask_order(rule, value)
+
+    def _is_in(self, value: str, wanted: list[Any]) -> str:
+        return f"{value} = ANY({self.give([orjson.dumps(item).decode() for item in wanted], 'text[]')}::jsonb[])"
 
     def _ask_order(self, rule: Comparison, value: str) -> str:
         sign, wanted = _COMPARED[rule.op], rule.value
