@@ -14,6 +14,10 @@ from psycopg.abc import Loader
 from psycopg.pq import Format
 from psycopg.types.string import TextLoader
 
+# Only what says `prepare=True` is prepared at its first call; so many statements are kept per connection.
+PREPARE_THRESHOLD = 5
+PREPARED_MAX = 500
+
 _MOMENTS = cast("type[Loader]", psycopg.adapters.get_loader(psycopg.adapters.types["timestamptz"].oid, Format.TEXT))
 
 
@@ -28,12 +32,20 @@ class Cursor(psycopg.Cursor[Any]):
 # Made once per connection: to register them anew for each statement costs three times as much as the cursor.
 def _adapters_of(on: psycopg.Connection[Any]) -> psycopg.adapt.AdaptersMap:
     if (found := _known.get(on)) is None:
+        _let_prepare(on)
         found = _known[on] = psycopg.adapt.AdaptersMap(on.adapters)
         for name in ("uuid", "jsonb", "json"):
             found.register_loader(name, TextLoader)
         # Django's own is ten times as slow, and every session here is in UTC anyway.
         found.register_loader("timestamptz", _MOMENTS)
     return found
+
+
+# Django switches prepared statements off, whatever a single call asks for; to parse and plan a statement anew costs the
+# server more than to run it for a few rows. A project that names `prepare_threshold` in its OPTIONS has its own will.
+def _let_prepare(on: psycopg.Connection[Any]) -> None:
+    if "prepare_threshold" not in connection.settings_dict["OPTIONS"]:
+        on.prepare_threshold, on.prepared_max = PREPARE_THRESHOLD, PREPARED_MAX
 
 
 _known: WeakKeyDictionary[psycopg.Connection[Any], psycopg.adapt.AdaptersMap] = WeakKeyDictionary()
@@ -56,21 +68,6 @@ def execute(statement: str, parameters: Any = None) -> Cursor:
     # Errors come out as Django's, so that callers know one family of them.
     with connection.wrap_database_errors:
         return Cursor(raw()).execute(statement, parameters, prepare=True)
-
-
-def planned_once(statement: str, parameters: Any = None) -> Cursor:
-    """
-    Run a statement that the server parses and plans once per connection: where that costs more than running it.
-
-    For a few rows by a key only; a plan that is kept knows nothing of the lengths of arrays.
-    """
-    on = raw()
-    # Django switches prepared statements off for its connection, whatever a single call asks for.
-    before, on.prepare_threshold = on.prepare_threshold, 0
-    try:
-        return execute(statement, parameters)
-    finally:
-        on.prepare_threshold = before
 
 
 def copy(statement: str, lines: Iterable[str]) -> None:
@@ -119,5 +116,6 @@ class SideConnection:
         for name in ("cursor_factory", "context"):
             parameters.pop(name, None)
         self._connection = psycopg.connect(**parameters, autocommit=True)
+        _let_prepare(self._connection)
         self._pid = os.getpid()
         return self._connection, True

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from django.db import transaction
 
-from engine import bridge, clock
-from engine.connections import planned_once
-from engine.errors import InvalidAggregate, InvalidEvent
+from engine import bridge, clock, tenancy
+from engine.connections import execute
+from engine.errors import InvalidEvent
 from engine.event_store import reading, writing
 from engine.event_store.addresses import Address, AggregateRef, address_of
 from engine.event_store.aggregate import Aggregate
@@ -19,7 +19,7 @@ from engine.event_store.drafts import common_of, drafts_of
 from engine.event_store.events import Event
 from engine.event_store.rows import COLUMNS, event_of
 from engine.event_store.writing import Addition
-from tenants.models import DEFAULT_TENANT, Tenant
+from tenants.models import Tenant
 
 JSON = dict[str, Any]
 AnyAggregate = TypeVar("AnyAggregate", bound=Aggregate)
@@ -68,15 +68,13 @@ class EventStore:
     """
 
     def __init__(self, tenant: Tenant | UUID | str | None = None, *, event_bus: Announcer | None = None) -> None:
-        self._tenant_id = None if tenant is None else _id_of(tenant)
+        self._tenant = tenancy.key_of(tenant)
         self._event_bus = event_bus
 
     @property
     def tenant_id(self) -> str:
         """The tenant's id; without a tenant, that of `default`."""
-        if self._tenant_id is None:
-            self._tenant_id = str(Tenant.objects.values_list("pk", flat=True).get(name=DEFAULT_TENANT))
-        return self._tenant_id
+        return tenancy.id_of(self._tenant)
 
     def append_sync(
         self,
@@ -141,7 +139,7 @@ class EventStore:
 
     def head_sync(self, aggregate: AggregateRef) -> int:
         """Give the sequence of an aggregate's last event; 0 where it has none."""
-        found = planned_once(HEAD, _parameters(self._address(aggregate))).fetchone()
+        found = execute(HEAD, _parameters(self._address(aggregate))).fetchone()
         return int(found[0]) if found else 0
 
     def load_sync(self, kind: type[AnyAggregate], id: UUID | str) -> AnyAggregate:  # noqa: A002  # an aggregate's name for it
@@ -181,7 +179,7 @@ class EventStore:
 
     def _read(self, address: Address, after: int, upto: int | None, limit: int | None) -> list[Event]:
         given = {"after": after, "upto": LAST if upto is None else upto, "limit": limit}
-        return [event_of(row) for row in planned_once(READ, _parameters(address) | given)]
+        return [event_of(row) for row in execute(READ, _parameters(address) | given)]
 
 
 def _add(additions: Sequence[Addition], count: int) -> None:
@@ -198,12 +196,3 @@ def _check_expected(expected: object) -> None:
 
 def _parameters(address: Address) -> JSON:
     return {"id": address.id, "tenant": address.tenant_id, "kind": address.type}
-
-
-def _id_of(tenant: Tenant | UUID | str) -> str:
-    if isinstance(tenant, Tenant):
-        return str(tenant.pk)
-    try:
-        return str(UUID(str(tenant)))
-    except ValueError:
-        raise InvalidAggregate(f"{tenant!r} is no id of a tenant.", attr="tenant") from None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
 
-from engine.connections import copy, escaped, execute, planned_once
+from engine.connections import copy, escaped, execute
 from engine.errors import AggregateTaken, ConcurrencyConflict
 from engine.event_store.addresses import Address
 from engine.event_store.drafts import Draft
@@ -89,7 +89,7 @@ def add_one(address: Address, draft: Draft, expected: int | None) -> None:
         "expected": expected,
     }
     # Whoever lost a race and named no expectation tries again behind the winner.
-    while (placed := planned_once(APPEND_ONE, given).fetchone()) is None:
+    while (placed := execute(APPEND_ONE, given).fetchone()) is None:
         _check(address, expected, heads([address.id]).get(address.id))
     event.position, event.sequence, event.tx = placed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.connections import planned_once
+from engine.connections import execute
 from engine.event_store.events import Event
 from engine.event_store.rows import COLUMNS, event_of
 
@@ -27,7 +27,7 @@ def read(
     last = END if last is None else last
     given = {"id": aggregate_id, "type": aggregate_type, "tenant": tenant_id, "last": last, "limit": PAGE}
     while True:
-        found = planned_once(READ, {**given, "first": first}).fetchall()
+        found = execute(READ, {**given, "first": first}).fetchall()
         event = None
         for row in found:
             event = event_of(row)

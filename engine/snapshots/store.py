@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from engine.connections import execute, planned_once
+from engine.connections import execute
 
 DIGEST = """
     encode(sha256(convert_to(concat_ws(' ', {0}.aggregate_type, {0}.aggregate_id, {0}.tenant_id, {0}.sequence,
@@ -69,7 +69,7 @@ class Kept:
 
 def read(aggregate_id: str) -> Kept | None:
     """Give the snapshot of an aggregate as it is stored."""
-    found = planned_once(READ, [aggregate_id]).fetchone()
+    found = execute(READ, [aggregate_id]).fetchone()
     return None if found is None else Kept(*found)
 
 
