@@ -135,6 +135,8 @@ class EventStore:
         In the one order that every reader sees alike and without holes; the last one's place is where to read on. An
         event can be read once every transaction that is as old as its own has ended.
         """
+        if isinstance(types, str):
+            raise InvalidEvent(f'types: a list of types is needed, ["{types}"], not a text.', attr="types")
         return reading.read_after(*after, types=types, tenant_id=self.tenant_id, limit=limit)
 
     def head_sync(self, aggregate: AggregateRef) -> int:
@@ -190,7 +192,9 @@ def _add(additions: Sequence[Addition], count: int) -> None:
 
 
 def _check_expected(expected: object) -> None:
-    if expected is not None and (not isinstance(expected, int) or not 0 <= expected <= LAST):
+    if expected is None:
+        return
+    if isinstance(expected, bool) or not isinstance(expected, int) or not 0 <= expected <= LAST:
         raise InvalidEvent("expected_sequence: a whole number from 0 is needed, or nothing.", attr="expected_sequence")
 
 

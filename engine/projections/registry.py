@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import iscoroutinefunction, isgeneratorfunction
+from typing import Final
 
 from engine.errors import InvalidProjection, UnknownProjection
 from engine.projections.projection import Projection
 
-LONGEST_NAME = 128
+LONGEST_NAME: Final = 128
+STARTS: Final = ("beginning", "head")
 
 _registered: dict[str, Projection] = {}
 
@@ -16,8 +19,7 @@ _registered: dict[str, Projection] = {}
 def register(projection: Projection | type[Projection]) -> Projection:
     """Have this process run a projection; the same name again replaces one of the same class."""
     wanted = projection() if isinstance(projection, type) else projection
-    if not wanted.name or len(wanted.name) > LONGEST_NAME or "\0" in wanted.name:
-        raise InvalidProjection(f"A projection needs a name of at most {LONGEST_NAME} characters.")
+    _check(wanted)
     if type(known := _registered.get(wanted.name, wanted)) is not type(wanted):
         raise InvalidProjection(f"{wanted.name} is the name of {type(known).__qualname__} already.")
     _registered[wanted.name] = wanted
@@ -50,3 +52,18 @@ def preserved() -> Iterator[None]:
     finally:
         _registered.clear()
         _registered.update(known)
+
+
+# Each of these would let events pass as read that nobody has seen, or none at all.
+def _check(wanted: Projection) -> None:
+    if not wanted.name or len(wanted.name) > LONGEST_NAME or "\0" in wanted.name:
+        raise InvalidProjection(f"A projection needs a name of at most {LONGEST_NAME} characters.")
+    for name in ("types", "aggregate_types"):
+        if isinstance(value := getattr(wanted, name), str):
+            raise InvalidProjection(f'{wanted.name}: {name} is a list of texts, ("{value}",), not a text.')
+    if iscoroutinefunction(wanted.project) or isgeneratorfunction(wanted.project):
+        raise InvalidProjection(f"{wanted.name}: project is synchronous; nobody would await it.")
+    if wanted.batch < 1:
+        raise InvalidProjection(f"{wanted.name}: a batch has one event at least.")
+    if wanted.starts not in STARTS:
+        raise InvalidProjection(f"{wanted.name}: it starts at the beginning or at the head, not at {wanted.starts!r}.")

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from engine import Append, Event, EventStore
-from engine.errors import InvalidAggregate, InvalidEvent
+from engine.errors import InvalidAggregate, InvalidEvent, InvalidTenant
 from engine.models import StoredEvent
 from tenants.models import Tenant
 
@@ -127,7 +127,7 @@ def test_only_lists_of_events_are_appended(store: EventStore, events: Any) -> No
     assert (refused.value.attr or "").startswith("events")
 
 
-@pytest.mark.parametrize("expected", [-1, 2**63, "1", 1.0])
+@pytest.mark.parametrize("expected", [-1, 2**63, "1", 1.0, True])
 def test_an_expectation_is_a_sequence(store: EventStore, expected: Any) -> None:
     with pytest.raises(InvalidEvent) as refused:
         store.append_sync(ADA, [Event("deposited")], expected)
@@ -186,6 +186,12 @@ def test_metadata_of_a_call_is_looked_at_too(store: EventStore) -> None:
 
 @pytest.mark.parametrize("tenant_id", ["", "acme", 7, object()])
 def test_a_tenant_is_a_row_or_its_id(tenant_id: Any) -> None:
-    with pytest.raises(InvalidAggregate) as refused:
+    with pytest.raises(InvalidTenant) as refused:
         EventStore(tenant_id)
     assert refused.value.attr == "tenant"
+
+
+def test_types_to_read_are_a_list_and_not_the_letters_of_a_text(store: EventStore) -> None:
+    with pytest.raises(InvalidEvent) as refused:
+        store.read_all_sync(types="deposited")
+    assert refused.value.attr == "types"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from signal import SIGKILL
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -14,6 +15,7 @@ from engine import Projection, ProjectionManager, sweeper, tasks
 from engine.bells import Bell
 from engine.connections import execute
 from engine.errors import InvalidProjection, UnknownProjection
+from engine.event_store.events import Event
 from engine.models import ProjectionCheckpoint, StoredEvent
 from engine.projections import checkpoints, registry, rounds, running
 from tests.engine.conftest import FakeClock
@@ -254,3 +256,28 @@ def test_without_the_broker_the_sweeper_projects_by_itself(append: Append, seen:
 
     assert seen() == ids
     assert execute("SELECT count(*) FROM projection_checkpoints").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        ({"types": "happened"}, "types is a list"),
+        ({"aggregate_types": "thing"}, "aggregate_types is a list"),
+        ({"batch": 0}, "a batch has one event"),
+        ({"starts": "Head"}, "starts at the beginning or at the head"),
+    ],
+)
+def test_what_would_let_events_pass_unseen_is_not_registered(seen: Seen, mistake: dict[str, Any], told: str) -> None:
+    mistaken = type("Mistaken", (Witness,), mistake)
+
+    with pytest.raises(InvalidProjection, match=told):
+        registry.register(mistaken)
+
+
+def test_a_projection_that_nobody_would_await_is_not_registered(seen: Seen) -> None:
+    class Awaited(Witness):
+        async def project(self, events: Sequence[Event]) -> None:  # type: ignore[override]
+            super().project(events)
+
+    with pytest.raises(InvalidProjection, match="synchronous"):
+        registry.register(Awaited)
