@@ -8,9 +8,10 @@ from django.db.models import Q
 
 from engine import clock
 from marketing.consent import preferences
-from marketing.customers import changes, fields
+from marketing.customers import fields
 from marketing.errors import CustomerErased, CustomerExists
 from marketing.models import Customer
+from marketing.segments import changes
 from tenants.errors import Invalid, NotFound, Problem
 from tenants.managers import TenantScopedQuerySet
 from tenants.models import Tenant
@@ -45,7 +46,7 @@ def create(tenant: Tenant, external_id: str, given: Mapping[str, Any], *, actor:
             raise CustomerExists(attr="external_id") from error
         if said := given.get("preferences"):
             preferences.merge(customer, said, source="api", actor=actor)
-        changes.note(tenant.pk, [external_id], _read_by(given), tags=True)
+        changes.note(tenant.pk, [external_id], {"fields": [changes.EVERYTHING]})
     return customer
 
 
@@ -61,7 +62,7 @@ def replace(tenant: Tenant, external_id: str, given: Mapping[str, Any], *, actor
             _save(customer, {**empty, **given})
             said = preferences.overlaid({}, given.get("preferences", {}))
             preferences.put(customer, said, source="api", actor=actor)
-            changes.note(tenant.pk, [customer.external_id], {*fields.COLUMNS, "properties"}, tags=True)
+            changes.note(tenant.pk, [customer.external_id], {"fields": [changes.EVERYTHING]})
             return customer, False
 
 
@@ -72,7 +73,7 @@ def change(tenant: Tenant, external_id: str, given: Mapping[str, Any], *, actor:
         _save(customer, given)
         if said := given.get("preferences"):
             preferences.merge(customer, said, source="api", actor=actor)
-        changes.note(tenant.pk, [customer.external_id], _read_by(given), tags="tags" in given)
+        changes.note(tenant.pk, [customer.external_id], {"fields": _read_by(given), "tags": "tags" in given})
     return customer
 
 
@@ -85,7 +86,7 @@ def tag(tenant: Tenant, external_id: str, *, add: Iterable[str] = (), remove: It
         if customer.tags != before:
             customer.updated_at = clock.now()
             customer.save(update_fields=["tags", "updated_at"])
-            changes.note(tenant.pk, [customer.external_id], tags=True)
+            changes.note(tenant.pk, [customer.external_id], {"tags": True})
     return customer
 
 
@@ -137,6 +138,6 @@ def _within(tags: list[str]) -> list[str]:
     return tags
 
 
-def _read_by(given: Mapping[str, Any]) -> set[str]:
-    columns = {name for name in fields.COLUMNS if name in given}
-    return columns | {f"properties.{name}" for name in given.get("properties", {})}
+def _read_by(given: Mapping[str, Any]) -> list[str]:
+    columns = [name for name in fields.COLUMNS if name in given]
+    return columns + [f"properties.{name}" for name in given.get("properties", {})]

@@ -10,8 +10,8 @@ from engine.connections import execute
 from engine.ports import ProfileChange
 from marketing.consent import recording
 from marketing.consent.recording import Said
-from marketing.customers import changes as notices
 from marketing.customers import fields
+from marketing.segments import changes as notices
 
 JSON = dict[str, Any]
 
@@ -119,7 +119,8 @@ def _notify(
 ) -> None:
     who = [change for change in changes if known[change.participant_id][2] in moved]
     paths = {path for change in who for path in change.fields if not path.startswith(CONSENT)}
-    notices.note(tenant_id, sorted(moved), paths, tags=any(change.add_tags or change.remove_tags for change in who))
+    tags = any(change.add_tags or change.remove_tags for change in who)
+    notices.note(tenant_id, sorted(moved), {"fields": sorted(paths), "tags": tags})
 
 
 def _consents(changes: Iterable[ProfileChange], known: Mapping[str, Sequence[Any]]) -> list[Said]:

@@ -3,6 +3,7 @@
 from marketing.models.consent import CHANNELS, Consent, ConsentChange, Suppression, Topic
 from marketing.models.customer import Customer, PushToken
 from marketing.models.delivery import CapSlot, Channel, Conversion, Delivery, DeliveryStatus
+from marketing.models.importing import ImportChunk
 from marketing.models.journey import Journey, JourneyStatus
 from marketing.models.segment import Segment, SegmentDue, SegmentMember
 from marketing.models.template import Coupon, CouponPool, Link, Template, TemplateVersion
@@ -19,6 +20,7 @@ __all__ = [
     "Customer",
     "Delivery",
     "DeliveryStatus",
+    "ImportChunk",
     "Journey",
     "JourneyStatus",
     "Link",

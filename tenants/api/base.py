@@ -81,6 +81,7 @@ class ApiView(APIView):
     schema: Any = KalciferSchema()
 
     max_body: ClassVar[int] = bodies.MIB
+    streams: ClassVar[bool] = False
     paginated: ClassVar[bool] = False
 
     @classmethod
@@ -116,7 +117,10 @@ class ApiView(APIView):
                 raise errors.InvalidString("The URL contains the character NUL (U+0000).", attr=name)
         inputs.check_query(request.query_params, self.known_parameters(str(request.method)))
         # Read and parsed here, so that a body is refused for its size or form also where no handler looks at it.
-        if request.method not in SAFE and bodies.read(request._request, self.max_body):  # noqa: SLF001
+        # A view that takes its body as a stream reads it itself.
+        if self.streams or request.method in SAFE:
+            return
+        if bodies.read(request._request, self.max_body):  # noqa: SLF001
             request.data  # noqa: B018  # the property parses, once
 
     def admit(self, request: TenantRequest) -> None:

@@ -1,5 +1,6 @@
 """Reads the body of a request up to a limit, whether or not its length was announced."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from django.http import HttpRequest
@@ -34,6 +35,35 @@ def read(request: HttpRequest, limit: int) -> bytes:
     setattr(request, "_read_started", True)  # noqa: B010  # the stubs do not know it
     request.META["CONTENT_LENGTH"] = str(len(body))
     return body
+
+
+def stream(request: HttpRequest, limit: int) -> Iterator[bytes]:
+    """The body piece by piece, never as a whole; `BodyTooLarge` as soon as it is longer than `limit`."""
+    try:
+        missing = int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        missing = -1
+    if missing < 0:
+        raise InvalidInput("The header Content-Length is not a whole number.")
+    if missing > limit:
+        raise _too_large(limit)
+    got = 0
+    while piece := _piece(request):
+        got += len(piece)
+        if got > limit:
+            raise _too_large(limit)
+        yield piece
+    if got < missing:
+        raise InvalidInput("The connection ended before the whole body had arrived.")
+
+
+def _piece(request: HttpRequest) -> bytes:
+    environ = getattr(request, "environ", {})
+    chunked = not request.META.get("CONTENT_LENGTH") and environ.get("wsgi.input_terminated")
+    try:
+        return bytes(environ["wsgi.input"].read(MIB) if chunked else request.read(MIB))
+    except (UnreadablePostError, OSError) as error:
+        raise InvalidInput("The connection ended before the whole body had arrived.") from error
 
 
 def _take(request: HttpRequest, size: int) -> bytes:

@@ -131,15 +131,13 @@ def test_of_a_run_that_fails_nothing_is_kept_but_what_was_recorded(passage, cust
 def test_segments_are_told_of_what_changed(passage, customer, tenant, fake_time):
     customer()
     at = fake_time()
-    Segment.objects.create(tenant=tenant, slug="s", name="s", rule={}, created_at=at, updated_at=at)
+    reads = {"fields": ["plan"], "tags": False, "events": [], "times": False}
+    Segment.objects.create(tenant=tenant, slug="s", name="s", rule={}, reads=reads, created_at=at, updated_at=at)
 
-    passage(
-        line(node("set", "update_profile", {"fields": {"plan": "pro"}}), node("t", "add_tag", {"tag": "x"}))
-    ).start()
+    passage(line(node("set", "update_profile", {"fields": {"plan": "pro"}}), node("t", "add_tag", {"tag": "x"}))).start()
 
-    due = SegmentDue.objects.get()
-    assert due.participant_id == "ada"
-    assert due.reads == {"fields": ["plan"], "tags": True}
+    due = SegmentDue.objects.get(participant_id="ada")
+    assert (due.reads["fields"], due.reads["tags"]) == (["plan"], True)
 
 
 def test_a_crowd_costs_as_many_statements_as_one(flow_of, customer, news, monkeypatch):
