@@ -140,6 +140,10 @@ def _visits(rows: Sequence[Row], bursts: Sequence[Burst]) -> list[Visit]:
     uptake.take_up(bursts)
     profiles = _fetched(Need.PROFILE, bursts, ports.bound().profiles.fetch_many)
     preferences = _fetched(Need.PREFERENCES, bursts, ports.bound().preferences.fetch_many)
+    names = sorted(frozenset[str]().union(*(burst.program.segments for burst in bursts)))
+    segments = _fetched(
+        Need.SEGMENTS, bursts, lambda tenant, ids: ports.bound().segments.memberships_many(tenant, ids, names)
+    )
     return [
         Visit(
             row,
@@ -147,6 +151,7 @@ def _visits(rows: Sequence[Row], bursts: Sequence[Burst]) -> list[Visit]:
                 burst,
                 participant=profiles.get((burst.state.tenant_id, burst.state.participant_id)),
                 preferences=preferences.get((burst.state.tenant_id, burst.state.participant_id)),
+                segments=segments.get((burst.state.tenant_id, burst.state.participant_id), frozenset()),
             ),
             events,
         )

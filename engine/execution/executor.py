@@ -33,7 +33,12 @@ class Executor:
     """
 
     def __init__(
-        self, burst: Burst, *, participant: JSON | None = None, preferences: ports.Preferences | None = None
+        self,
+        burst: Burst,
+        *,
+        participant: JSON | None = None,
+        preferences: ports.Preferences | None = None,
+        segments: frozenset[str] = frozenset(),
     ) -> None:
         self.burst = burst
         self.waits: dict[str, Waiting] = {}
@@ -56,6 +61,7 @@ class Executor:
             },
             participant=participant,
             preferences=preferences,
+            segments=segments,
             default_timezone=program.zone_of(burst.program, run.tenant_id),
             entered_at=run.entered_at,
             aliases=burst.program.aliases,

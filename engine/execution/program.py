@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -51,6 +52,7 @@ class Program:
     needs: frozenset[Need] = field(default_factory=frozenset)
     aliases: dict[str, str] = field(default_factory=dict)
     entries: tuple[str, ...] = ()
+    segments: frozenset[str] = frozenset()
 
     def can_reach(self, source: str, target: str) -> bool:
         """Whether a token at source may still come to target."""
@@ -71,7 +73,8 @@ def compile_graph(raw: dict[str, Any], *, version_id: str = "", version: int = 0
     needs = {need for each in nodes.values() if each.node for need in each.node.needs_of(each.config)}
     aliases = aliases_of({node_id: each.config for node_id, each in nodes.items()})
     entries = tuple(each.id for each in nodes.values() if each.node and each.node.category is Category.TRIGGER)
-    return Program(version_id, version, parse_settings(graph.settings), nodes, frozenset(needs), aliases, entries)
+    settings, segments = parse_settings(graph.settings), frozenset(_segments_of(nodes.values()))
+    return Program(version_id, version, settings, nodes, frozenset(needs), aliases, entries, segments)
 
 
 @lru_cache(maxsize=512)
@@ -98,6 +101,13 @@ def zone_of(compiled: Program, tenant_id: str) -> str:
 @lru_cache(maxsize=1024)
 def _tenants_zone(tenant_id: str, _span: int) -> str:
     return str(Tenant.objects.values_list("timezone", flat=True).get(pk=tenant_id))
+
+
+# Whose membership the nodes want to know; a trigger's has told itself.
+def _segments_of(nodes: Iterable[CompiledNode]) -> Iterator[str]:
+    for each in nodes:
+        if each.node is not None and Need.SEGMENTS in each.node.needs_of(each.config):
+            yield from (found.name for found in each.node.references_of(each.config) if found.kind == "segment")
 
 
 def _compile_node(

@@ -44,6 +44,7 @@ class StepContext:
     deliveries: Mapping[str, JSON] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     result: JSON | None = None
+    segments: frozenset[str] = frozenset()
 
     def scope(self, event: JSON | None = None) -> Scope:
         """Give what the paths of rules and references can see from here."""
