@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 from uuid import UUID
 
-from engine import bridge
-from engine.bus import tenancy
+from engine import bridge, tenancy
 from engine.compensation import links, verbs
 from engine.errors import UnknownInstance
 from engine.sagas import controls

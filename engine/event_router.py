@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from django.db import transaction
 
-from engine import bells, clock, routing
+from engine import bells, clock, routing, values
 from engine.bells import Bell
 from engine.conf import engine_settings
 from engine.connections import execute
@@ -71,6 +71,9 @@ MARK_ROUTED = """
     UPDATE inbound_events e SET routed_at = %s, effects = n.effects
       FROM jsonb_to_recordset(%s::jsonb) AS n(id uuid, effects jsonb) WHERE e.id = n.id
 """
+
+# What layers above do with the events of a batch, in the transaction that routes them.
+listeners: list[Callable[[Sequence[Arrival]], None]] = []
 
 IS_WAITING = "SELECT 1 FROM inbound_events WHERE routed_at IS NULL AND participant_id <> '' LIMIT 1"
 
@@ -148,7 +151,7 @@ def _route_alone(key: tuple[str, str], metadata: dict[str, str]) -> int:
         with transaction.atomic(durable=True):
             first = _read([key])[:1]
             for arrival in first:
-                arrival.effects = [{"kind": "refused", "code": "error", "detail": str(error)[:500].replace("\x00", "")}]
+                arrival.effects = [{"kind": "refused", "code": "error", "detail": values.storable(str(error), 500)}]
             _mark(first)
         return len(first)
 
@@ -157,6 +160,8 @@ def _route_participants(keys: list[tuple[str, str]], metadata: dict[str, str], c
     arrivals = _read(keys)
     if not arrivals:
         return 0
+    for listener in listeners:
+        listener(arrivals)
     waves = _waves(arrivals)
     if len(waves) > 1:
         routing.hold_listeners(arrivals)

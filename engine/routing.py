@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from engine import bells, entries
+from engine import bells, entries, values
 from engine.bells import Bell
 from engine.connections import execute
 from engine.execution import batch, rows, woken, write
@@ -116,7 +116,7 @@ def _guarded(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:
         return _HEAR[listener.kind](listener, arrival, burst)
     except Exception as error:
         logger.exception("listener.raised", extra={"instance": burst.state.id, "node": listener.node_id})
-        effect = {"kind": "refused", "code": "error", "detail": str(error)[:500]}
+        effect = {"kind": "refused", "code": "error", "detail": values.storable(str(error), 500)}
         arrival.effects.append({**effect, "instance_id": burst.state.id, "node_id": listener.node_id})
         return False
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 from django.db import transaction
 
-from engine import clock, errors, triggers
+from engine import clock, errors, triggers, values
 from engine.models import FlowSchedule
 from engine.nodes import duration
 from tenants.errors import Invalid, KalciferError, Problem
@@ -37,11 +37,6 @@ _audiences: dict[str, Audience] = {}
 def register_audience(name: str, audience: Audience) -> None:
     """Let schedules start flows for whoever `audience(tenant)` names when the time has come."""
     _audiences[name] = audience
-
-
-def audiences() -> list[str]:
-    """Name what is registered."""
-    return sorted(_audiences)
 
 
 def next_moment(schedule: FlowSchedule, after: datetime) -> datetime | None:
@@ -123,7 +118,7 @@ def _result(schedule: FlowSchedule) -> JSON:
         if not isinstance(error, KalciferError):
             logger.exception("schedule.failed", extra={"schedule": str(schedule.pk)})
         code = error.code if isinstance(error, KalciferError) else "error"
-        return {"started": 0, "refused": 0, "error": {"code": code, "detail": str(error)}}
+        return {"started": 0, "refused": 0, "error": {"code": code, "detail": values.storable(str(error))}}
 
 
 def _start_all(schedule: FlowSchedule) -> JSON:

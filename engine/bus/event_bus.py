@@ -11,8 +11,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from engine import bridge
-from engine.bus import deliveries, feed, handlers, messages, patterns, subscriptions, tenancy
+from engine import bridge, tenancy
+from engine.bus import deliveries, feed, handlers, messages, patterns, subscriptions
 from engine.bus.handlers import Handler
 from engine.bus.local import Closures
 from engine.bus.subscriptions import Subscription

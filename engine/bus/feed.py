@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from engine.bus import deliveries, patterns, subscriptions, tenancy
+from engine import tenancy
+from engine.bus import deliveries, patterns, subscriptions
 from engine.bus.subscriptions import Subscription
 from engine.event_store.events import SAGA, Event
 from engine.projections import registry

@@ -8,12 +8,11 @@ handler without one, a closure, belongs to its process.
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable
 from functools import lru_cache
-from importlib import import_module
 from typing import Any
 
+from engine import callables
 from engine.errors import InvalidSubscription
 from engine.event_store.events import Event
 
@@ -60,14 +59,8 @@ def address_of(handler: Handler) -> str | None:
     for name, known in _named.items():
         if known is handler:
             return name
-    module, qualname = getattr(handler, "__module__", None), getattr(handler, "__qualname__", None)
-    if not module or not qualname or module == "__main__" or len(module) + len(qualname) >= MAX_ADDRESS:
-        return None
-    try:
-        found = _follow(sys.modules[module], qualname)
-    except (KeyError, AttributeError):
-        return None
-    return f"{module}:{qualname}" if found is handler else None
+    address = callables.address_of(handler)
+    return address if callables.is_importable(address) and len(address) <= MAX_ADDRESS else None
 
 
 def find(address: str) -> Handler:
@@ -83,18 +76,10 @@ def find(address: str) -> Handler:
 # A failure is not remembered: the next deployment may bring the module.
 @lru_cache(maxsize=1024)
 def _import(address: str) -> Handler:
-    module, _, qualname = address.partition(":")
     try:
-        found: Handler = _follow(import_module(module), qualname)
-    except (ImportError, AttributeError) as problem:
-        raise UnknownHandler(f"{address} cannot be imported: {problem}.") from problem
-    return found
-
-
-def _follow(start: Any, qualname: str) -> Any:
-    for name in qualname.split("."):
-        start = getattr(start, name)
-    return start
+        return callables.find(address)
+    except callables.NotFound as problem:
+        raise UnknownHandler(f"{problem}") from problem
 
 
 def _place_of(handler: Handler) -> str:

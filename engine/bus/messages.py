@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from copy import deepcopy
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-import orjson
-
-from engine import clock, event_form
+from engine import clock, event_form, values
 from engine.bus import context
 from engine.errors import InvalidEvent
 from engine.event_store.events import NEVER, Event
-from tenants import jsontext
-from tenants.errors import InvalidInput
 from tenants.ids import uuid7
 
 JSON = dict[str, Any]
@@ -62,12 +57,8 @@ def copy(event: Event) -> Event:
 # What handlers see is what another process would see, whichever of the two it is told in.
 def _kept(value: JSON, attr: str) -> JSON:
     try:
-        text = orjson.dumps(value)
-        if b"null" in text:
-            # orjson writes NaN and infinity as null.
-            json.dumps(value, default=str, allow_nan=False)
-        found: JSON = jsontext.loads(text)
-    except (TypeError, ValueError, RecursionError, InvalidInput) as problem:
+        found: JSON = values.kept(value)
+    except values.NotJson as problem:
         raise InvalidEvent(f"{attr}: {problem}", attr=attr) from None
     return found
 

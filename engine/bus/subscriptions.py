@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
-from engine.bus import patterns, tenancy
+from engine import tenancy
+from engine.bus import patterns
 from engine.bus.handlers import Handler
 from engine.event_store.events import Event
 from engine.patience import Retry

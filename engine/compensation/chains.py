@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 
 import orjson
 from celery import chain, current_app
-from django.db import transaction
 
 from engine import bell_messages
 from engine.bells import ringer
@@ -44,16 +43,6 @@ def publish(*, saga_ids: Sequence[str] = (), instance_ids: Sequence[str] = (), l
         logger.exception("chain.unmade")
         return False
     return not payloads or ringer.push(QUEUE, payloads)
-
-
-def publish_on_commit(*, saga_ids: Sequence[str] = (), instance_ids: Sequence[str] = (), links: int) -> None:
-    """Publish chains when the caller's outermost transaction has committed."""
-    sagas, instances = list(saga_ids), list(instance_ids)
-
-    def publishes() -> None:
-        publish(saga_ids=sagas, instance_ids=instances, links=links)
-
-    transaction.on_commit(publishes, robust=True)
 
 
 def _parts(saga_ids: Sequence[str], instance_ids: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:

@@ -14,12 +14,13 @@ from typing import Any
 import structlog
 from django.db import connection, transaction
 
+from engine import values
 from engine.connections import execute
 from engine.event_store import reading
 from engine.projections import checkpoints
 from engine.projections.checkpoints import Checkpoint
 from engine.projections.projection import Projection
-from engine.projections.skips import passes_by_itself, storable
+from engine.projections.skips import passes_by_itself
 
 JSON = dict[str, Any]
 
@@ -139,5 +140,5 @@ def _stop(projection: Projection, build: int, place: tuple[int, int], error: Exc
 def _describe(event: Any, error: Exception) -> JSON:
     names = ("tx", "position", "event_id", "type", "aggregate_type", "aggregate_id", "sequence")
     kind = type(error)
-    code, detail = f"{kind.__module__}.{kind.__qualname__}", storable(f"{error}", LONGEST_DETAIL)
+    code, detail = f"{kind.__module__}.{kind.__qualname__}", values.storable(f"{error}", LONGEST_DETAIL)
     return {**dict(zip(names, event, strict=True)), "code": code, "detail": detail}

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
-from engine import clock
+from engine import clock, values
 from engine.errors import ProjectionNotStopped, UnknownProjection
 from engine.models import ProjectionSkip
 from engine.projections import checkpoints
@@ -60,11 +60,6 @@ def passes_by_itself(checkpoint: Checkpoint, error: JSON) -> bool:
     return True
 
 
-def storable(text: str, longest: int) -> str:
-    """Make a text of any origin one that PostgreSQL takes."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()[:longest]
-
-
 def _pass_over(checkpoint: Checkpoint, error: JSON, reason: str, actor: str) -> ProjectionSkip:
     checkpoints.move(checkpoint, (error["tx"], error["position"]), ())
     return ProjectionSkip.objects.create(
@@ -74,7 +69,7 @@ def _pass_over(checkpoint: Checkpoint, error: JSON, reason: str, actor: str) -> 
         position=error["position"],
         event_id=error["event_id"],
         error=error,
-        reason=storable(reason, LONGEST_REASON),
-        actor=storable(actor, LONGEST_ACTOR),
+        reason=values.storable(reason, LONGEST_REASON),
+        actor=values.storable(actor, LONGEST_ACTOR),
         at=clock.now(),
     )

@@ -6,11 +6,11 @@ import asyncio
 from contextvars import copy_context
 from typing import Any, Final
 
+from engine import callables, values
 from engine.activities import Lease
 from engine.nodes.outcomes import Completed, Failed, Outcome
 from engine.patience import is_final
 from engine.saga_context import CurrentStep, current_saga_id, current_step
-from engine.sagas import callables, values
 from engine.sagas.builder import retry_of
 from engine.sagas.state import SagaState
 from engine.sagas.write import ActivityRow

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final, Self
 
+from engine import callables, values
 from engine.errors import DuplicateStep, InvalidSaga, NotCallable, PivotConflict, StepCycle, UnknownStep
 from engine.patience import Retry, is_seconds
-from engine.sagas import callables, values
 
 JSON = dict[str, Any]
 

@@ -7,8 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from engine import bridge, clock, errors
-from engine.bus import tenancy
+from engine import bridge, clock, errors, tenancy
 from engine.sagas import decisions, progress, recovery, rows, status
 from engine.sagas.rows import Row
 from engine.sagas.write import Move, open_move

@@ -19,7 +19,9 @@ from engine.workflow_state import WorkflowState
 JSON = dict[str, Any]
 
 # A step that took its workers along is over: an operator's retry of it could run beside its compensation.
-CLOSE = "UPDATE activities SET status = 'failed' WHERE id = ANY(%s) AND status = 'parked'"
+CLOSE = """
+    UPDATE activities SET status = 'failed', completed_at = clock_timestamp() WHERE id = ANY(%s) AND status = 'parked'
+"""
 
 
 class SagaOwner:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
-from engine import bells
+from engine import bells, values
 from engine.bells import Bell
 from engine.connections import execute
 from engine.execution import batch
@@ -112,7 +112,7 @@ def ring_for(moves: Iterable[Move]) -> None:
 
 
 def _write_failure(move: Move, row: Row, error: Exception, metadata: JSON) -> None:
-    detail = f"What follows could not be stored: {error}".replace("\x00", "")
+    detail = values.storable(f"What follows could not be stored: {error}")
     write.batch([stuck(row, move.now, "error", detail)], metadata)
 
 
@@ -121,7 +121,7 @@ def _guarded(move: Move, row: Row, act: Callable[[Move, datetime], None]) -> Mov
         act(move, row.wall)
     except Exception as error:
         logger.exception("saga.raised", extra={"saga": row.id})
-        return stuck(row, move.now, "error", f"{type(error).__name__}: {error}")
+        return stuck(row, move.now, "error", values.storable(f"{type(error).__name__}: {error}"))
     return move
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 from django.db import transaction
 
-from engine import clock
+from engine import clock, values
 from engine.connections import execute
 from engine.errors import InvalidSaga
 from engine.execution import batch
@@ -103,7 +103,7 @@ def _taken_over(row: Row) -> Move:
             return move
     except batch.CULPABLE as error:
         logger.exception("saga.not_taken_over", extra={"saga": row.id})
-        why_not = f"{type(error).__name__}: {error}"
+        why_not = values.storable(f"{type(error).__name__}: {error}")
     return progress.stuck(row, now, "not_recoverable", f"The process that carried it on died. {why_not}")
 
 

@@ -13,8 +13,8 @@ from jsonschema.exceptions import SchemaError, ValidationError, best_match
 from pydantic import BaseModel
 from pydantic import ValidationError as ModelError
 
+from engine import values
 from engine.errors import EngineError, InvalidSaga, InvalidSagaInput, UnknownDefinition
-from engine.sagas import values
 from engine.sagas.builder import SagaStep
 
 JSON = dict[str, Any]

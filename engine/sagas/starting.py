@@ -11,15 +11,14 @@ from uuid import UUID
 
 from django.db import transaction
 
-from engine import bells, bridge, clock
+from engine import bells, bridge, callables, clock, tenancy, values
 from engine.bells import Bell
-from engine.bus import tenancy
 from engine.conf import engine_settings
 from engine.connections import one
 from engine.errors import EngineError, InvalidSaga, InvalidSagaInput, SagaExists
 from engine.execution.write import new_id
 from engine.moments import iso
-from engine.sagas import callables, progress, registry, status, values, write
+from engine.sagas import progress, registry, status, write
 from engine.sagas.builder import Saga
 from engine.sagas.state import SagaState
 from engine.sagas.write import Move
@@ -102,7 +101,6 @@ def start_sagas_sync(
 
 
 start_saga = bridge.twin(start_saga_sync)
-start_sagas = bridge.twin(start_sagas_sync)
 
 
 def check_for_workers(plan: Sequence[JSON]) -> None:

@@ -8,8 +8,8 @@ from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from engine import bridge
-from engine.bus import EventBus, tenancy
+from engine import bridge, tenancy
+from engine.bus import EventBus
 from engine.errors import InvalidSaga, SagaEnding, SagaFinished, SagaStopped, UnknownSaga
 from engine.execution.write import new_id
 from engine.saga_context import current_saga_id

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from engine import bridge
+from engine import bridge, tenancy
 from engine.errors import InvalidAggregate
 from engine.event_store.addresses import AggregateRef, address_of
 from engine.event_store.aggregate import Aggregate
@@ -15,7 +15,7 @@ from engine.event_store.upcasters import RESERVED
 from engine.snapshots import folds, loading, store
 from engine.snapshots.folds import Fold
 from engine.snapshots.loading import Loaded
-from tenants.models import DEFAULT_TENANT, Tenant
+from tenants.models import Tenant
 
 AnyAggregate = TypeVar("AnyAggregate", bound=Aggregate)
 
@@ -36,8 +36,7 @@ class SnapshotManager:
     def __init__(self, tenant: Tenant | UUID | str | None = None, *, every: int = EVERY) -> None:
         if every < 1:
             raise ValueError("A snapshot can be taken every event, and not more often.")
-        key = tenant.pk if isinstance(tenant, Tenant) else tenant
-        self._tenant_id = None if key is None else _uuid(key, "tenant")
+        self._tenant = tenancy.key_of(tenant)
         self._every = every
 
     @staticmethod
@@ -103,17 +102,26 @@ class SnapshotManager:
     discard = bridge.twin(discard_sync)
 
     def _of(self, aggregate: AggregateRef) -> loading.Aggregate:
-        if self._tenant_id is None:
-            self._tenant_id = str(Tenant.objects.values_list("pk", flat=True).get(name=DEFAULT_TENANT))
-        if isinstance(aggregate, tuple) and aggregate[0] in RESERVED:
+        tenant_id = tenancy.id_of(self._tenant)
+        if _is_reserved(aggregate):
             kind, key = aggregate
-            return loading.Aggregate(self._tenant_id, _uuid(key, "aggregate.id"), folds.get(kind))
-        address = address_of(self._tenant_id, aggregate)
-        return loading.Aggregate(self._tenant_id, address.id, folds.get(address.type))
+            return loading.Aggregate(tenant_id, _uuid(key), folds.get(kind))
+        address = address_of(tenant_id, aggregate)
+        return loading.Aggregate(tenant_id, address.id, folds.get(address.type))
 
 
-def _uuid(key: UUID | str, attr: str) -> str:
+# Whatever else it is, it is looked at with the addresses of users' own.
+def _is_reserved(aggregate: AggregateRef) -> bool:
+    return (
+        isinstance(aggregate, tuple)
+        and len(aggregate) == 2  # noqa: PLR2004  # a type and an id
+        and isinstance(aggregate[0], str)
+        and aggregate[0] in RESERVED
+    )
+
+
+def _uuid(key: UUID | str) -> str:
     try:
         return str(UUID(str(key)))
     except ValueError:
-        raise InvalidAggregate(f"{key!r} is no UUID.", attr=attr) from None
+        raise InvalidAggregate(f"{key!r} is no UUID.", attr="aggregate.id") from None

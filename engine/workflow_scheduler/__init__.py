@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from engine import bridge
-from engine.bus import tenancy
+from engine import bridge, tenancy
 from engine.patience import Retry
 from engine.workflow_scheduler import form, promises
 from engine.workflow_scheduler.form import Moment

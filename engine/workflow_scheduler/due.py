@@ -19,7 +19,7 @@ from uuid import UUID
 import orjson
 from django.db import InterfaceError, OperationalError, transaction
 
-from engine import bells, clock, triggers
+from engine import bells, clock, triggers, values
 from engine.bells import Bell
 from engine.conf import engine_settings
 from engine.connections import execute
@@ -85,7 +85,7 @@ class Due:
         """Note why it could not be begun."""
         code = error.code if isinstance(error, KalciferError) else "error"
         detail = str(error) if isinstance(error, KalciferError) else f"{type(error).__name__}: {error}"
-        self.result, self.error = None, {"code": code, "detail": detail.replace("\0", "")[:2000]}
+        self.result, self.error = None, {"code": code, "detail": values.storable(detail)}
 
 
 def run_due(*, slice_s: float | None = None) -> int:

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from engine import callables, values
 from engine.errors import InvalidSchedule, UnknownFlow
 from engine.patience import Retry, is_seconds
-from engine.sagas import callables, values
 from flows.models import Flow
 
 JSON = dict[str, Any]

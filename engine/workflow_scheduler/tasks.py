@@ -6,10 +6,9 @@ import asyncio
 from contextvars import ContextVar, copy_context
 from typing import Any, Final
 
-from engine import activity_handlers
+from engine import activity_handlers, callables, values
 from engine.activities import Lease
 from engine.nodes.outcomes import Completed, Failed, Outcome
-from engine.sagas import callables, values
 
 JSON = dict[str, Any]
 

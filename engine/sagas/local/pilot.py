@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from engine import values
 from engine.errors import SagaEnding, SagaFinished, SagaTakenOver
 from engine.patience import Retry
-from engine.sagas import values
 from engine.sagas.builder import retry_of
 from engine.sagas.decisions import FAILURE, cancellation, decide
 from engine.sagas.local import endings

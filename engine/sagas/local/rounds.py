@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from django.db import transaction
 
-from engine import clock
-from engine.bus import tenancy
+from engine import clock, tenancy
 from engine.conf import engine_settings
 from engine.connections import execute
 from engine.errors import EngineError, InvalidSaga, SagaTakenOver, UnknownSaga

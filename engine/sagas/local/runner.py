@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import structlog
 
+from engine import callables, values
 from engine.saga_context import current_saga_id, current_step
-from engine.sagas import callables, values
 from engine.sagas.local.news import (
     Again,
     Call,

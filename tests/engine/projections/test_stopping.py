@@ -203,7 +203,7 @@ def test_an_sql_error_and_a_strange_text_are_told_too(append: Append, seen: Seen
     assert clumsy is not None
     assert rude is not None
     assert clumsy["code"] == "django.db.utils.DataError"
-    assert rude["detail"] == "NUL  and ?"
+    assert rude["detail"] == "NUL � and ?"
 
 
 def test_an_event_that_cannot_be_read_stops_it_as_well(append: Append, seen: Seen, witness: Witness) -> None:

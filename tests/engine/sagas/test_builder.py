@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from engine import Saga, SagaStep
+from engine import Saga, SagaStep, callables, values
 from engine.errors import DuplicateStep, InvalidSaga, NotCallable, PivotConflict, StepCycle, UnknownStep
-from engine.sagas import callables, values
 
 
 async def charge(amount: int) -> str:

@@ -1,16 +1,16 @@
-"""Whose events a bus carries."""
+"""Which tenant a program means: a Tenant, its id, or nobody in particular, which is the tenant `default`."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 from engine.connections import one
-from engine.errors import InvalidSubscription
+from engine.errors import InvalidTenant
 from tenants.models import DEFAULT_TENANT, Tenant
 
 FIND_DEFAULT = "SELECT id FROM tenants WHERE name = %s"
 
-# Made by migration; asked for when it is first needed, as subscriptions are made before there is a database.
+# Made by migration; asked for when it is first needed, as programs name it before there is a database.
 _default: list[str] = []
 
 
@@ -21,7 +21,7 @@ def key_of(tenant: Tenant | UUID | str | None) -> str:
     try:
         return str(tenant.pk if isinstance(tenant, Tenant) else UUID(str(tenant)))
     except ValueError:
-        raise InvalidSubscription(f"A tenant is given as a Tenant or its id, not {tenant!r}.", attr="tenant") from None
+        raise InvalidTenant(f"A tenant is given as a Tenant or its id, not {tenant!r}.", attr="tenant") from None
 
 
 def id_of(key: str) -> str:
@@ -34,6 +34,6 @@ def default_id() -> str:
     if not _default:
         found = one(FIND_DEFAULT, [DEFAULT_TENANT])
         if found is None:
-            raise InvalidSubscription("There is no tenant `default` any more: name the tenant of the bus.")
+            raise InvalidTenant("There is no tenant `default` any more: name the tenant that is meant.", attr="tenant")
         _default.append(str(found))
     return _default[0]

@@ -35,9 +35,7 @@ def kept(value: Any) -> Any:
             # orjson writes NaN and infinity as null.
             json.dumps(value, default=str, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise NotJson(
-            f"{type(value).__name__} cannot be kept as JSON: {error}. Return a name or an id of it."
-        ) from None
+        raise NotJson(f"{type(value).__name__} cannot be kept as JSON: {error}. Give a name or an id of it.") from None
     if b"\\u0000" in text and _NUL.search(text):
         raise NotJson("The value holds the character NUL, which cannot be stored.")
     return orjson.loads(text)
@@ -55,9 +53,12 @@ def kept_exactly(value: Sequence[Any] | Mapping[str, Any]) -> Any:
 
 def error_of(error: BaseException) -> JSON:
     """Give `{code, detail}` of what a callable raised: the name of its class, and what it says."""
-    detail = str(error) or type(error).__name__
-    clean = detail.replace("\0", "�").encode("utf-8", "replace").decode()
-    return {"code": type(error).__name__[:128], "detail": clean[:MAX_DETAIL]}
+    return {"code": type(error).__name__[:128], "detail": storable(str(error) or type(error).__name__)}
+
+
+def storable(text: str, longest: int = MAX_DETAIL) -> str:
+    """Give a text without what PostgreSQL cannot store (NUL, halves of surrogate pairs), and not longer than so."""
+    return text.replace("\0", "�").encode("utf-8", "replace").decode()[:longest]
 
 
 # Equal, and of the same types all the way down: an enum equals its text, and a tuple is no list.
