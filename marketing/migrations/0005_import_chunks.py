@@ -5,25 +5,29 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('engine', '0008_wakes_and_unrouted_events'),
-        ('marketing', '0004_searched_by_beginning'),
+        ("engine", "0008_wakes_and_unrouted_events"),
+        ("marketing", "0004_searched_by_beginning"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ImportChunk',
+            name="ImportChunk",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('number', models.PositiveIntegerField()),
-                ('first_line', models.PositiveBigIntegerField()),
-                ('content', models.TextField()),
-                ('job', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='engine.job')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("number", models.PositiveIntegerField()),
+                ("first_line", models.PositiveBigIntegerField()),
+                ("content", models.BinaryField()),
+                (
+                    "job",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="engine.job"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'import_chunks',
-                'constraints': [models.UniqueConstraint(fields=('job', 'number'), name='import_chunk_order')],
+                "db_table": "import_chunks",
+                "constraints": [models.UniqueConstraint(fields=("job", "number"), name="import_chunk_order")],
             },
         ),
     ]
