@@ -119,7 +119,13 @@ def test_tenants_do_not_meet(store: EventStore, snapshots: SnapshotManager, othe
     assert Snapshot.objects.get() == kept
 
 
-@pytest.mark.parametrize("wrong", [("counter", ""), ("", "x"), ("counter", "a\x00"), ("instance", "ada"), "counter", 7])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *[("counter", ""), ("", "x"), ("counter", "a\x00"), ("instance", "ada"), "counter", 7],
+        *[(), ("instance", "ada", "x"), (["counter"], "x"), ("saga",)],
+    ],
+)
 def test_what_is_no_aggregate_is_refused(snapshots: SnapshotManager, wrong) -> None:
     with pytest.raises(InvalidAggregate):
         snapshots.load_sync(wrong)
