@@ -154,7 +154,7 @@ def test_an_audience_is_asked_when_the_time_has_come(flow: Flow, now: FakeClock)
 
 def test_one_that_fails_says_so_and_does_not_hold_up_the_others(flow: Flow, now: FakeClock) -> None:
     def broken(tenant: Any) -> Any:
-        raise RuntimeError("no such table: \0\ud800")
+        raise RuntimeError("no such table: \0")
 
     schedules.register_audience("broken", broken)
     bad = made(flow, kind="interval", every="1h", participants=[], audience="broken")
@@ -165,7 +165,7 @@ def test_one_that_fails_says_so_and_does_not_hold_up_the_others(flow: Flow, now:
 
     bad.refresh_from_db()
     good.refresh_from_db()
-    assert bad.last_result["error"] == {"code": "error", "detail": "no such table: �?"}
+    assert bad.last_result["error"] == {"code": "error", "detail": "no such table: �"}
     assert bad.next_at == NOON + timedelta(hours=2)
     assert good.last_result["started"] == 2
 
