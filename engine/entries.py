@@ -149,8 +149,11 @@ def _matches(wave: Sequence[Arrival], now: datetime) -> Iterator[tuple[Arrival, 
 
 def _keys(arrival: Arrival) -> Iterator[tuple[str, str]]:
     yield "event", arrival.event_type
-    if arrival.event_type in SEGMENT_EVENTS and isinstance(arrival.data.get("segment_id"), str):
-        yield "segment", arrival.data["segment_id"]
+    if arrival.event_type in SEGMENT_EVENTS:
+        # A segment goes by its slug or by its id.
+        for name in ("segment_id", "segment_key"):
+            if isinstance(arrival.data.get(name), str):
+                yield "segment", arrival.data[name]
 
 
 # The reason code for which a trigger node does not start its flow; '' where it listens for something else; None where

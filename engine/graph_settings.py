@@ -46,7 +46,8 @@ class ExitCriteria(NodeConfig):
         """The events that end the run; the loss of the segment is one of them where it counts at once."""
         if self.on_segment_exit is None or self.when != "immediately":
             return self.on_event
-        lost = {"path": "event.segment_id", "op": "eq", "value": self.on_segment_exit}
+        paths = ("event.segment_id", "event.segment_key")
+        lost = {"any": [{"path": path, "op": "eq", "value": self.on_segment_exit} for path in paths]}
         return (*self.on_event, EventCriterion.model_validate({"event_type": "segment.left", "filter": lost}))
 
 

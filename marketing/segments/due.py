@@ -18,7 +18,7 @@ from uuid import UUID
 import orjson
 from django.db import DataError, ProgrammingError, transaction
 
-from engine import chores, clock
+from engine import chores, clock, event_router
 from engine.chores import Chore
 from engine.connections import execute
 from marketing.models import Segment
@@ -60,6 +60,8 @@ class _Look:
 def connect() -> None:
     """Have the engine do this in the background; may be called twice."""
     chores.register(Chore("segments", is_due, lambda slice_s: run(slice_s) > 0))
+    if changes.note_events not in event_router.listeners:
+        event_router.listeners.append(changes.note_events)
 
 
 def is_due() -> bool:

@@ -25,7 +25,8 @@ NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 MOMENTS = [
     "2029-12-31", "2029-12-31T12:00:00Z", "2029-12-20T10:00:00.123456+02:00", "2030-01-05 08:30", "2029-02-30",
     "2030-01-01T12:00:00", "20300101", "2030-13-01", "2030-01-01T25:00", "2030-01-01T12:00:00.1234567Z",
-    "2029-12-31T1200+0130", "2030-01-01T12:00:00,5-00:30", "2028-02-29", "0000-01-01", "2030-01-01T12:60", "2030-01-31T",
+    "2029-12-31T1200+0130", "2030-01-01T12:00:00,5-00:30", "2028-02-29", "0000-01-01", "2030-01-01T12:60",
+    "2030-01-31T",
 ]  # fmt: skip
 TEXTS = ["", "a", "ab", "pro", "Ünal", "a%b", "😀", "B", "1", "true"]
 scalars = st.one_of(
@@ -97,9 +98,7 @@ happened = st.fixed_dictionaries(
     },
 )
 audience_rules = nested(st.one_of(comparisons("participant", paths), happened))
-happenings = st.builds(
-    Happening, event_type=st.sampled_from(["bought", "seen"]), occurred_at=moments, data=objects
-)
+happenings = st.builds(Happening, event_type=st.sampled_from(["bought", "seen"]), occurred_at=moments, data=objects)
 people = st.fixed_dictionaries(
     {
         "email": st.sampled_from(["", "ada@example.org"]),
