@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError, close_old_connections
 
-from engine import activities, activity_handlers, handing_back
+from engine import activities, activity_handlers, handing_back, lateness
 from engine.activities import Ended, Lease
 from engine.conf import engine_settings
 from engine.execution.claim import worker_name
@@ -46,8 +46,11 @@ class ActivityWorker:
         self._threads = threads or engine_settings().activity_threads
         self._hands = Hands(self._threads)
         self._running: dict[Hold, None] = {}
+        # Those of them that are overdue and awaited all the same; each has another thread in its place.
+        self._awaited: set[Hold] = set()
+        self._untold: list[Lease] = []
+        self._abandoned: set[Hold] = set()
         self._unrecorded: list[Ended] = []
-        self._abandoned = 0
         self._appetite = self._threads
         self._beat_at = 0.0
         self._suspects_at = 0.0
@@ -109,13 +112,15 @@ class ActivityWorker:
     # Gives how many outcomes were recorded; None when there is nothing left to do.
     def _turn(self, until: float, metadata: dict[str, Any]) -> int | None:
         leased = self._lease() if time.monotonic() < until and not self._stopping else []
-        busy = leased or self._running or self._unrecorded
+        awaited = not self._stopping and self._awaited
+        busy = leased or len(self._running) > len(self._awaited) or awaited or self._unrecorded
         if not busy and (not self._rung.is_set() or self._stopping):
             return None
         self._submit(leased)
         # Kept until it is recorded, and its lease with it: it has been done.
         self._unrecorded += self._harvest()
         self._hand_back()
+        self._tell_of_late_ones()
         if time.monotonic() >= self._beat_at and (self._running or self._unrecorded):
             kept = [hold.lease for hold in self._running] + [each.lease for each in self._unrecorded]
             activities.renew(kept, worker_name())
@@ -138,7 +143,8 @@ class ActivityWorker:
                 self._suspects_at = time.monotonic() + SUSPECTS_EVERY_S
             elif activities.has_suspects():
                 return []
-        room = min(self._appetite, MOST_AT_ONCE) - len(self._running) - self._abandoned
+        busy = len(self._running) - len(self._awaited)
+        room = min(self._appetite, MOST_AT_ONCE) - busy - len(self._abandoned)
         return activities.take(room, worker_name()) if room > 0 else []
 
     def _submit(self, leased: Sequence[Lease]) -> None:
@@ -147,22 +153,25 @@ class ActivityWorker:
         now = time.monotonic()
         holds = [Hold(lease, call, now) for lease, call in zip(leased, activity_handlers.calls(leased), strict=True)]
         self._running |= dict.fromkeys(holds)
-        self._hands.give(holds, busy=len(self._running) + self._abandoned)
+        self._hands.give(holds, busy=len(self._running) + len(self._abandoned))
         self._beat_at = min(self._beat_at, now + engine_settings().lease_s / HEARTBEATS_PER_LEASE)
 
     def _harvest(self) -> list[Ended]:
         if not self._running:
             return []
-        began, expected = time.monotonic(), len(self._running)
+        began, expected = time.monotonic(), max(1, len(self._running) - len(self._awaited))
         found = self._hands.collect(expected=expected, within_s=LOOK_EVERY_S, grace_s=TOGETHER_S)
         # One that was given up as overdue says its word too late, but its thread is free again.
         finished = [hold for hold in found if hold in self._running]
-        self._abandoned -= len(found) - len(finished)
-        quick = len(finished) == expected and time.monotonic() - began < QUICK_S
+        self._abandoned.difference_update(found)
+        quick = len(finished) >= expected and time.monotonic() - began < QUICK_S
         self._appetite = min(self._appetite * 2, MOST_AT_ONCE) if quick else self._threads
         ended = []
         for hold in finished:
             del self._running[hold]
+            if hold in self._awaited:
+                self._awaited.remove(hold)
+                self._hands.widen(-1)
             ended.append(activities.judge(hold.lease, hold.outcome))
         return ended + self._overdue()
 
@@ -176,30 +185,48 @@ class ActivityWorker:
         if unbegun:
             handing_back.hand_back([hold.lease for hold in unbegun])
 
-    # A thread cannot be stopped: its attempt is given up, with an outcome nobody knows, and what it says later is
-    # refused by the fence.
+    # A thread cannot be stopped. What must have nothing beside it is awaited, and told of while it runs; any other
+    # attempt is given up, with an outcome nobody knows, and what it says later is refused by the fence.
     def _overdue(self) -> list[Ended]:
         now = time.monotonic()
-        late = [hold for hold in self._running if now - hold.since > hold.lease.policy["timeout_s"] + 1.0]
+        late = [
+            hold
+            for hold in self._running
+            if hold not in self._awaited and now - hold.since > hold.lease.policy["timeout_s"] + 1.0
+        ]
         ended = []
         for hold in late:
-            del self._running[hold]
-            lease = hold.lease
-            if not hold.claim():
-                self._abandoned += 1
+            lease, begun = hold.lease, not hold.claim()
             logger.warning(
                 "activity.overdue", extra={"activity": lease.id, "instance": lease.instance_id, "node": lease.node_id}
             )
+            if begun and lease.policy.get("awaited"):
+                self._await(hold)
+                continue
+            del self._running[hold]
+            if begun:
+                self._abandoned.add(hold)
             seconds = lease.policy["timeout_s"]
             ended.append(
                 activities.judge(lease, Failed(f"No answer within {seconds:g} s.", code="timeout", unknown=True))
             )
-        if self._abandoned >= self._threads:
+        return ended
+
+    def _await(self, hold: Hold) -> None:
+        self._awaited.add(hold)
+        self._hands.widen(1)
+        if hold.lease.attempt >= hold.lease.policy["attempts"]:
+            self._untold.append(hold.lease)
+
+    def _tell_of_late_ones(self) -> None:
+        if self._untold:
+            lateness.tell(self._untold)
+            self._untold = []
+        if len(self._abandoned) >= self._threads:
             # No thread is left: what they have not begun, others may.
             self._hand_back(within_s=-1.0)
-            self._hands.let_go()
-            self._hands, self._abandoned = Hands(self._threads), 0
-        return ended
+            self._hands = self._hands.replaced(self._threads + len(self._awaited))
+            self._abandoned.clear()
 
 
 _worker: list[ActivityWorker] = []

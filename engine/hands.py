@@ -85,6 +85,17 @@ class Hands:
                 until = min(until, time.monotonic() + grace_s)
         return ended
 
+    def widen(self, threads: int) -> None:
+        """Have so many threads more, or fewer: one that will not come back for long needs another in its place."""
+        self._most += threads
+
+    def replaced(self, threads: int) -> Hands:
+        """Let these go, and give others in their place; what still runs on these is collected there."""
+        others = Hands(threads)
+        others._done = self._done
+        self.let_go()
+        return others
+
     def let_go(self) -> None:
         """End the threads as they become free."""
         for _ in self._threads:

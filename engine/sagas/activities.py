@@ -84,6 +84,8 @@ def _policy(declared: JSON, *, undoes: bool, before: int) -> JSON:
         "attempts": before + retry.attempts,
         "timeout_s": declared["timeout_s"] or TIMEOUT_S,
         "on_unknown": "retry",
+        # Nothing runs beside a step, however long it takes: neither another attempt nor what undoes it.
+        "awaited": not undoes,
         # A step that stays failing ends its saga; a compensation that does is parked for an operator.
         "explicit": not undoes,
     }

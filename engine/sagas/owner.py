@@ -76,10 +76,19 @@ def _take_up_step(move: Move, news: News) -> None:
     if move.state.step(news.node_id)["state"] != RUNNING:
         return
     data: JSON = {"step": news.node_id, "attempt": news.attempt}
-    if news.status == "completed":
+    if news.status == "running":
+        _give_up(move, news)
+    elif news.status == "completed":
         move.record("step_completed", data | {"result": activities.value_of(news.result)})
     elif news.error is not None:
         move.record("step_failed", data | _failure(news) | {"final": news.status != "pending"})
+
+
+# A step that cannot be stopped has no more attempts: the saga ends now, and is undone when the step has ended.
+def _give_up(move: Move, news: News) -> None:
+    if move.state.ending is None:
+        data = {"cause": decisions.FAILURE, "step": news.node_id, "error": _error(news)}
+        move.record("saga_ending", data)
 
 
 # An operator who has a parked compensation done again, or declares it done, has the saga go on.

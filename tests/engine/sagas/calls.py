@@ -15,6 +15,7 @@ from engine.saga_context import current_saga_id, current_step
 done: list[str] = []
 keys: list[str] = []
 sulking = threading.Event()
+gate = threading.Event()
 _lock = threading.Lock()
 
 
@@ -28,6 +29,7 @@ def forget() -> None:
     keys.clear()
     heard.clear()
     sulking.clear()
+    gate.clear()
 
 
 heard: list[tuple[str, str | None, Any]] = []
@@ -95,3 +97,11 @@ def tell(folder: str, word: str) -> dict[str, Any]:
     with (Path(folder) / "log").open("a", encoding="utf-8") as log:
         log.write(f"{word} {step.idempotency_key} {step.attempt}\n")
     return {"saga": current_saga_id.get(), "step": step.step, "results": step.results, "result": step.result}
+
+
+def hold_on(word: str) -> str:
+    """Do something that takes as long as a test wants, and cannot be stopped."""
+    with _lock:
+        done.append(f"begins {word}")
+    gate.wait(20)
+    return note(word)
