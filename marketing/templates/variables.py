@@ -44,8 +44,8 @@ def names_of(content: Content) -> list[str]:
     return sorted({str(each) for each in variables_of(content)})
 
 
-def unknown_variables(content: Content, given: Collection[str], *, at: str = "") -> list[Finding]:
-    """The variables that are sure to be missing when the node's `vars` have these names."""
+def unknown_variables(content: Content, given: Collection[str] | None, *, at: str = "") -> list[Finding]:
+    """The variables that are sure to be missing when the node's `vars` have these names; None: they are not known."""
     return [
         Finding("unknown_variable", _complaint(each, given), f"{at}{each.attr}", each.line)
         for each in variables_of(content)
@@ -66,14 +66,14 @@ def unknown_filters(content: Content) -> list[Finding]:
     return found
 
 
-def _is_unknown(path: tuple[str, ...], given: Collection[str]) -> bool:
+def _is_unknown(path: tuple[str, ...], given: Collection[str] | None) -> bool:
     if path[0] not in ROOTS:
         return True
-    return path[0] == "vars" and len(path) > 1 and path[1] not in given
+    return given is not None and path[0] == "vars" and len(path) > 1 and path[1] not in given
 
 
-def _complaint(variable: Variable, given: Collection[str]) -> str:
-    if variable.path[0] != "vars":
+def _complaint(variable: Variable, given: Collection[str] | None) -> str:
+    if given is None or variable.path[0] != "vars":
         return f"There is no `{variable}`; messages read {', '.join(ROOTS)}."
     known = ", ".join(sorted(given)) or "none"
     return f"`vars` has no `{variable.path[1]}`; it has {known}."
@@ -115,7 +115,7 @@ def _forgiven(expression: Expression) -> Iterator[tuple[str, ...]]:
 
 
 def _has_default(expression: FilteredExpression) -> bool:
-    return bool(expression.filters) and expression.filters[0].name == "default"
+    return expression.filters is not None and expression.filters[0].name == "default"
 
 
 def _paths(expression: Expression) -> Iterator[tuple[str, ...]]:

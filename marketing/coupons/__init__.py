@@ -1,0 +1,1 @@
+"""Coupons: pools of codes of which each is given away once."""
