@@ -2,6 +2,7 @@
 
 from engine import checks, ports
 from marketing.consent.lookup import StoredPreferences
+from marketing.customers import imports
 from marketing.customers.store import Profiles
 from marketing.segments import due
 from marketing.segments.lookup import Memberships
@@ -13,3 +14,4 @@ def connect() -> None:
     ports.bind(profiles=Profiles(), preferences=preferences, segments=Memberships())
     checks.register_resolver("topic", preferences.topics)
     due.connect()
+    imports.connect()

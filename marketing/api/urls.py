@@ -8,11 +8,13 @@ from marketing.api.customers import (
     CustomerTagsView,
     CustomerView,
 )
+from marketing.api.imports import ImportView
 from marketing.api.topics import TopicsView, TopicView
 from tenants.api.routing import path
 
 urlpatterns = [
     path("customers", CustomersView.as_view(), "customers"),
+    path("customers/import", ImportView.as_view(), "customers-import"),
     path("customers/<str:external_id>", CustomerView.as_view(), "customer"),
     path("customers/<str:external_id>/tags", CustomerTagsView.as_view(), "customer-tags"),
     path("customers/<str:external_id>/preferences", CustomerPreferencesView.as_view(), "customer-preferences"),

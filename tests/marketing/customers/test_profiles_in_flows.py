@@ -134,7 +134,9 @@ def test_segments_are_told_of_what_changed(passage, customer, tenant, fake_time)
     reads = {"fields": ["plan"], "tags": False, "events": [], "times": False}
     Segment.objects.create(tenant=tenant, slug="s", name="s", rule={}, reads=reads, created_at=at, updated_at=at)
 
-    passage(line(node("set", "update_profile", {"fields": {"plan": "pro"}}), node("t", "add_tag", {"tag": "x"}))).start()
+    passage(
+        line(node("set", "update_profile", {"fields": {"plan": "pro"}}), node("t", "add_tag", {"tag": "x"}))
+    ).start()
 
     due = SegmentDue.objects.get(participant_id="ada")
     assert (due.reads["fields"], due.reads["tags"]) == (["plan"], True)
