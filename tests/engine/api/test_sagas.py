@@ -32,6 +32,11 @@ class Trip(BaseModel):
     stays_failing: bool = False
 
 
+def hopeless(*_: Any) -> None:
+    """Fail to undo."""
+    raise RuntimeError("nobody answers")
+
+
 @pytest.fixture(autouse=True)
 def book_trip() -> Iterator[None]:
     before = dict(registry._definitions)
@@ -39,7 +44,7 @@ def book_trip() -> Iterator[None]:
     @registry.saga("book_trip", input=Trip)
     def build(trip: Trip) -> list[SagaStep]:
         last = calls.decline if trip.fails else calls.note
-        undo = calls.hopeless if trip.stays_failing else calls.undo
+        undo = hopeless if trip.stays_failing else calls.undo
         return [
             SagaStep("flight", calls.note, undo, args=("flight",), retry=ONCE),
             SagaStep("hotel", last, calls.undo, args=("hotel",), after=("flight",), retry=ONCE),
