@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import Final
 
 import redis
 from django.conf import settings
-from django.db import Error, connection
+from django.db import Error, ProgrammingError, connection
 from django.db.models.functions import Now
 from django.http import HttpRequest, JsonResponse
 
+from engine.event_store import reading
 from kalcifer import __version__
 from kalcifer.models import Heartbeat
 from kalcifer.plain_views import read_only
@@ -24,6 +26,11 @@ class Check:
 
     ok: bool
     detail: str
+
+
+RESTORED: Final = Check(
+    ok=False, detail="The log was restored from a dump: raise the server's count of transactions above it."
+)
 
 
 @read_only
@@ -49,10 +56,19 @@ def _database() -> Check:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
+        return RESTORED if _is_restored() else Check(ok=True, detail="PostgreSQL answers.")
     except Error:
         connection.close()
         return Check(ok=False, detail="PostgreSQL does not answer.")
-    return Check(ok=True, detail="PostgreSQL answers.")
+
+
+# Whatever is recorded until it is mended would stand before all that there is, and be passed over.
+def _is_restored() -> bool:
+    try:
+        return reading.is_ahead()
+    except ProgrammingError:
+        # There is no log yet.
+        return False
 
 
 def _broker() -> Check:

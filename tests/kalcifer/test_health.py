@@ -11,6 +11,13 @@ from kalcifer.settings.celery import QUEUES
 
 pytestmark = pytest.mark.django_db
 
+EVENT_OF_ANOTHER_SERVER = """
+    INSERT INTO stored_events (event_id, tenant_id, aggregate_type, aggregate_id, sequence, type, schema_version, data,
+                               metadata, recorded_at, tx)
+    VALUES (gen_random_uuid(), gen_random_uuid(), 'account', gen_random_uuid(), 1, 'deposited', 1, '{}', '{}', now(),
+            pg_current_xact_id()::text::bigint + 1000000)
+"""
+
 
 @pytest.fixture
 def alive(settings):
@@ -51,6 +58,16 @@ def test_with_everything_running_it_is_ready(client, alive):
         "workers": True,
         "beat": True,
     }
+
+
+def test_a_log_that_was_restored_from_a_dump_is_told_of_before_it_is_missed(client, alive):
+    with connection.cursor() as cursor:
+        cursor.execute(EVENT_OF_ANOTHER_SERVER)
+
+    answer = client.get("/api/v1/health/ready")
+
+    assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
+    assert "restored from a dump" in answer.json()["checks"]["database"]["detail"]
 
 
 def test_a_lost_broker_only_degrades(client, alive, settings):
