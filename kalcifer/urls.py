@@ -10,6 +10,7 @@ from drf_spectacular.renderers import OpenApiYamlRenderer2
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from kalcifer import health, metrics
+from marketing.links.pages import MessageLink
 from tenants.api.media import JSONRenderer
 from tenants.api.routing import path as api_path
 
@@ -28,6 +29,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # Where Prometheus looks by itself.
     api_path("metrics", metrics.metrics, "metrics-root"),
     re_path(r"^static/(?P<path>.*)$", serve, {"insecure": True}),
+    # Short, because it stands in messages.
+    api_path("u/<str:token>", MessageLink.as_view(), "message-link"),
     path("api/v1/", include("kalcifer.api_urls")),
 ]
 

@@ -2,10 +2,13 @@
 
 from engine import checks, ports
 from marketing.consent.lookup import StoredPreferences
+from marketing.coupons import pools
 from marketing.customers import imports
 from marketing.customers.store import Profiles
+from marketing.links import addresses
 from marketing.segments import due
 from marketing.segments.lookup import Memberships
+from marketing.templates import store
 
 
 def connect() -> None:
@@ -13,5 +16,8 @@ def connect() -> None:
     preferences = StoredPreferences()
     ports.bind(profiles=Profiles(), preferences=preferences, segments=Memberships())
     checks.register_resolver("topic", preferences.topics)
+    checks.register_resolver("template", store.existing)
+    checks.register_resolver("coupon pool", pools.existing)
+    checks.register_resolver("link", addresses.existing)
     due.connect()
     imports.connect()

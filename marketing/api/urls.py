@@ -1,6 +1,6 @@
 """The URLs of marketing, to be included below /api/v1/."""
 
-from marketing.api import segment_urls
+from marketing.api import message_urls, segment_urls
 from marketing.api.customers import (
     CustomerInstancesView,
     CustomerPreferencesView,
@@ -20,6 +20,7 @@ urlpatterns = [
     path("customers/<str:external_id>/preferences", CustomerPreferencesView.as_view(), "customer-preferences"),
     path("customers/<str:external_id>/instances", CustomerInstancesView.as_view(), "customer-instances"),
     *segment_urls.urlpatterns,
+    *message_urls.urlpatterns,
     path("topics", TopicsView.as_view(), "topics"),
     path("topics/<str:slug>", TopicView.as_view(), "topic"),
 ]

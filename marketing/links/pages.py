@@ -77,8 +77,7 @@ class MessageLink(View):
         if link is None:
             return self.page("failed_title", "expired", status=HTTPStatus.GONE)
         answer = HttpResponseRedirect(link.url)
-        answer.headers.update({"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
-        return answer
+        return _sealed(answer)
 
     def page(
         self, title: str, text: str, choices: list[tuple[str, str]] | None = None, *, status: int = HTTPStatus.OK
@@ -94,9 +93,13 @@ class MessageLink(View):
             "status": not choices,
             "buttons": [{"scope": scope, "label": said[label].format_map(names)} for scope, label in choices or ()],
         }
-        answer = render(self.request, "links/page.html", shown, status=status)
-        answer.headers.update(HEADERS)
-        return answer
+        return _sealed(render(self.request, "links/page.html", shown, status=status))
+
+
+def _sealed(answer: HttpResponse) -> HttpResponse:
+    for name, value in HEADERS.items():
+        answer[name] = value
+    return answer
 
 
 def _names(ticket: Ticket, said: Any) -> dict[str, str]:
