@@ -142,7 +142,7 @@ class Supervisor:
 
     def _environment(self, role: str) -> Mapping[str, str]:
         own = {
-            "PYTHONPATH": str(SOURCES),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(SOURCES), os.environ.get("PYTHONPATH")])),
             "DJANGO_SETTINGS_MODULE": os.environ.get("DJANGO_SETTINGS_MODULE", "kalcifer.settings"),
             "KALCIFER_DATA_DIR": str(settings.KALCIFER_DATA_DIR),
             "KALCIFER_ROLE": role,
