@@ -11,6 +11,7 @@ from benchmarks.workloads import (
     chain10,
     events,
     growth,
+    import_,
     latency,
     projection,
     recovery,
@@ -38,4 +39,5 @@ ALL: dict[str, Workload] = {
     "projection": projection.run,
     "snapshot": snapshot.run,
     "growth": growth.run,
+    "import": import_.run,
 }

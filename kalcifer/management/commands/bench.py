@@ -35,6 +35,8 @@ WORKLOADS = (
     "append",
     "projection",
     "snapshot",
+    "import",
+    "segments",
 )
 SOURCES = Path(__file__).resolve().parents[3]
 
