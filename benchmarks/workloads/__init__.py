@@ -17,6 +17,7 @@ from benchmarks.workloads import (
     recovery,
     saga_fail,
     saga_local,
+    segments,
     snapshot,
     timers,
     waiting,
@@ -40,4 +41,5 @@ ALL: dict[str, Workload] = {
     "snapshot": snapshot.run,
     "growth": growth.run,
     "import": import_.run,
+    "segments": segments.run,
 }
