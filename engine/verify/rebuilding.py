@@ -41,7 +41,7 @@ class Rebuilding:
         self.with_snapshot: Any = None
         self._has_both = False
         self._is_broken = False
-        self._tx = 0
+        self._place = (0, 0)
 
     def run(self, stored: Iterable[Any]) -> None:
         """Fold every event, as they are stored."""
@@ -91,10 +91,10 @@ class Rebuilding:
         where = f"Event {event.sequence} ({event.type})"
         if event.sequence != self.sequence + 1:
             self._break("gap", f"{where} follows {self.sequence}.")
-        elif event.tx < self._tx:
+        elif (event.tx, event.position) <= self._place:
             self._break("order", f"{where} comes before its predecessor in the global order.")
         self.tenants.add(event.tenant_id)
-        self.sequence, self._tx = event.sequence, event.tx
+        self.sequence, self._place = event.sequence, (event.tx, event.position)
 
     def _apply(self, event: Event) -> None:
         if self._is_broken:

@@ -148,6 +148,14 @@ def test_an_event_out_of_the_global_order_is_found(passage: Callable[..., Passag
     assert [each.field for each in differences()] == ["order"]
 
 
+def test_of_one_transaction_the_events_have_their_order_too(passage: Callable[..., Passage]) -> None:
+    ada = passage(waiting()).start()
+    tampered("UPDATE stored_events SET tx = 100 WHERE aggregate_id = %s", ada.id)
+    tampered("UPDATE stored_events SET position = position + 100000 WHERE aggregate_id = %s AND sequence = 1", ada.id)
+
+    assert [each.field for each in differences()] == ["order"]
+
+
 def test_one_tenant_alone(passage: Callable[..., Passage], flow_of: Callable[..., Any], other_tenant: Tenant) -> None:
     mine = passage(waiting()).start()
     theirs = Passage(flow_of(waiting(), of=other_tenant), "ada").start()
