@@ -51,8 +51,8 @@ def test_an_order_without_one_is_undone_newest_first_and_cannot_be_run_again(ord
     _, again = order("order-2").communicate("yes\n", timeout=60)
 
     assert said == f"{ASKED}refunded 12\nreleased book\n"
-    assert "engine.errors.SagaFailed: " in trouble
-    assert "engine.errors.SagaFinished: " in again
+    assert "engine.errors.sagas.SagaFailed: " in trouble
+    assert "engine.errors.sagas.SagaFinished: " in again
 
 
 def test_an_order_whose_process_dies_goes_on_where_it_was(order: Order) -> None:
