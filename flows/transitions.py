@@ -35,7 +35,7 @@ class Transitions:
 
     def allows(self, source: str, target: str) -> bool:
         """Whether a row in `source` may be written as `target`."""
-        return source == target or target in self.arrows.get(source, frozenset())
+        return source in self.arrows and (source == target or target in self.arrows[source])
 
     def sources(self, target: str) -> frozenset[str]:
         """States from which `target` can be reached in one arrow; without `target` itself."""

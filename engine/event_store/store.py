@@ -152,7 +152,8 @@ class EventStore:
         """
         Append what an aggregate has recorded since it was loaded, and give it.
 
-        ConcurrencyConflict where somebody else has changed it meanwhile: load it again, and decide anew.
+        ConcurrencyConflict where somebody else has changed it meanwhile: load it again, and decide anew. Likewise after
+        a rollback of the caller's transaction: the object takes what it has saved for recorded.
         """
         saved = self.append_sync((aggregate.type, aggregate.id), aggregate.new, aggregate.saved, metadata=metadata)
         aggregate.new = []

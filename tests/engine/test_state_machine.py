@@ -34,6 +34,12 @@ def test_every_pair_is_allowed_exactly_where_there_is_an_arrow(source: State, ta
             ACCOUNT.check(source, target)
 
 
+def test_a_state_that_is_not_there_goes_nowhere() -> None:
+    assert not ACCOUNT.allows("bogus", "bogus")
+    with pytest.raises(IllegalTransition):
+        ACCOUNT.move("bogus", "bogus")
+
+
 def test_a_machine_knows_its_states() -> None:
     assert ACCOUNT.states == {"open", "frozen", "closed"}
     assert ACCOUNT.terminal == {"closed"}
