@@ -128,12 +128,19 @@ def _move(segment: Segment, participant_id: str, statement: str, *, how: str, st
     return moved
 
 
-def _put_rule(segment: Segment, raw: Any) -> None:
-    if segment.type == Segment.Type.STATIC:
+def check_rule(kind: str, raw: Any) -> rules.Rule | None:
+    """Read the rule of a segment of this type, None for a static one; Invalid where they do not go together."""
+    if kind == Segment.Type.STATIC:
         if raw is not None:
             detail = "A static segment has no rule; its members are put into it."
             raise Invalid([Problem("unexpected_rule", detail, "rule")])
-        return
+        return None
     if raw is None:
         raise Invalid([Problem("required", "A dynamic segment needs a rule.", "rule")])
-    segment.rule, segment.reads = raw, rules.reads_of(read_rule(raw))
+    return read_rule(raw)
+
+
+def _put_rule(segment: Segment, raw: Any) -> None:
+    rule = check_rule(segment.type, raw)
+    if rule is not None:
+        segment.rule, segment.reads = raw, rules.reads_of(rule)
