@@ -1,14 +1,16 @@
 """What marketing hands in to the engine at start-up."""
 
 from engine import checks, ports
+from flows import publishing
 from marketing.consent.lookup import StoredPreferences
 from marketing.coupons import pools
-from marketing.customers import imports
+from marketing.customers import erasure, imports
 from marketing.customers.store import Profiles
 from marketing.links import addresses
 from marketing.segments import due
 from marketing.segments.lookup import Memberships
 from marketing.templates import store
+from marketing.templates.checks import messages_can_be_written
 
 
 def connect() -> None:
@@ -19,5 +21,7 @@ def connect() -> None:
     checks.register_resolver("template", store.existing)
     checks.register_resolver("coupon pool", pools.existing)
     checks.register_resolver("link", addresses.existing)
+    publishing.register_check(messages_can_be_written)
     due.connect()
     imports.connect()
+    erasure.connect()

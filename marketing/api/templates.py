@@ -25,13 +25,26 @@ SLUG = r"^[A-Za-z0-9_.\-]{1,64}$"
 MAX_CONTENT = 4 * 1024 * 1024
 
 
+class LiquidField(serializers.CharField):
+    """A wording, to the character; a number is none."""
+
+    def __init__(self) -> None:
+        super().__init__(allow_blank=True, trim_whitespace=False)
+
+    def to_internal_value(self, data: Any) -> str:
+        """Texts alone."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class WordingInput(serializers.Serializer[Any]):
     """What a template says: Liquid by part, and the parts that differ by locale."""
 
     name = serializers.CharField(max_length=255, required=False)
-    content = serializers.DictField(child=serializers.CharField(allow_blank=True, trim_whitespace=False))
+    content = serializers.DictField(child=LiquidField())
     locales = serializers.DictField(
-        child=serializers.DictField(child=serializers.CharField(allow_blank=True, trim_whitespace=False)),
+        child=serializers.DictField(child=LiquidField()),
         required=False,
     )
 
@@ -48,9 +61,7 @@ class TemplatePatch(serializers.Serializer[Any]):
 
     name = serializers.CharField(max_length=255, required=False)
     version = serializers.IntegerField(min_value=1, max_value=2_147_483_647, required=False)
-    content = serializers.DictField(
-        child=serializers.CharField(allow_blank=True, trim_whitespace=False), required=False
-    )
+    content = serializers.DictField(child=LiquidField(), required=False)
     locales = WordingInput().fields["locales"]
 
 
@@ -81,7 +92,7 @@ class TemplateSummary(serializers.Serializer[Template]):
     updated_at = serializers.DateTimeField()
 
 
-class VersionShape(serializers.Serializer[TemplateVersion]):
+class TemplateVersionShape(serializers.Serializer[TemplateVersion]):
     """One wording; it never changes."""
 
     number = serializers.IntegerField()
@@ -91,7 +102,7 @@ class VersionShape(serializers.Serializer[TemplateVersion]):
     created_by = serializers.CharField()
 
 
-class PreviewInput(serializers.Serializer[Any]):
+class TemplatePreviewInput(serializers.Serializer[Any]):
     """For whom, with what, and perhaps another wording than the stored one."""
 
     participant_id = serializers.CharField(max_length=255, required=False)
@@ -101,13 +112,11 @@ class PreviewInput(serializers.Serializer[Any]):
     event = serializers.DictField(required=False)
     locale = serializers.CharField(max_length=35, required=False, allow_blank=True)
     version = serializers.IntegerField(min_value=1, max_value=2_147_483_647, required=False)
-    content = serializers.DictField(
-        child=serializers.CharField(allow_blank=True, trim_whitespace=False), required=False
-    )
+    content = serializers.DictField(child=LiquidField(), required=False)
     locales = WordingInput().fields["locales"]
 
 
-class PreviewShape(serializers.Serializer[Any]):
+class TemplatePreviewShape(serializers.Serializer[Any]):
     """The message as it would be sent."""
 
     locale = serializers.CharField()
@@ -210,21 +219,21 @@ class TemplateVersionsView(OneTemplate):
     """Every wording that a template ever had."""
 
     paginated = True
-    Output = VersionShape
+    Output = TemplateVersionShape
 
     def get(self, request: TenantRequest, template_id: str) -> Response:
         """List versions, newest first."""
         rows = TemplateVersion.objects.for_tenant(request.tenant).filter(template=self.template(template_id))
-        return self.paginate(rows, VersionShape, ordering=("-number",))
+        return self.paginate(rows, TemplateVersionShape, ordering=("-number",))
 
 
 class PreviewView(OneTemplate):
     """A template as somebody would get it."""
 
-    @extend_schema(request=PreviewInput, responses={200: PreviewShape})
+    @extend_schema(request=TemplatePreviewInput, responses={200: TemplatePreviewShape})
     def post(self, request: TenantRequest, template_id: str) -> Response:
         """Render for a customer, or for one made up in `participant`; nothing is sent, and no coupon is taken."""
-        template, given = self.template(template_id), self.parse(PreviewInput)
+        template, given = self.template(template_id), self.parse(TemplatePreviewInput)
         content = _chosen(template, given)
         participant = _participant(request.tenant.pk, given)
         locale = given.get("locale") or str(participant.get("locale") or "")

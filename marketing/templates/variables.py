@@ -90,6 +90,8 @@ def _in_parts(place: str, parts: Any) -> Iterator[Variable]:
 
 def _parsed(parts: Any) -> Iterator[tuple[str, BoundTemplate]]:
     for name, source in parts.items():
+        if not isinstance(source, str):
+            continue
         try:
             yield name, liquid.parse(source, html=name in HTML)
         except Flaw:
@@ -115,7 +117,8 @@ def _forgiven(expression: Expression) -> Iterator[tuple[str, ...]]:
 
 
 def _has_default(expression: FilteredExpression) -> bool:
-    return expression.filters is not None and expression.filters[0].name == "default"
+    filters = expression.filters or []
+    return bool(filters) and filters[0].name == "default"
 
 
 def _paths(expression: Expression) -> Iterator[tuple[str, ...]]:
