@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from django.db import transaction
 
-from engine import activity_owners, bells, clock
+from engine import activity_owners, bells, clock, values
 from engine.activity_owners import News
 from engine.bells import Bell
 from engine.conf import engine_settings
@@ -211,7 +211,7 @@ def record(ended: Sequence[Ended], metadata: JSON) -> None:
     except batch.CULPABLE as error:
         if len(ended) == 1:
             failure = Failed(
-                f"The result could not be stored: {str(error)[:500]}".replace("\x00", ""),
+                values.storable(f"The result could not be stored: {error}", 500),
                 code="invalid_result",
                 retryable=False,
             )

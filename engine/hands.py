@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import connections
 
+from engine import patience, values
 from engine.activities import Lease
 from engine.nodes.outcomes import Failed, Outcome
 
@@ -105,7 +106,7 @@ class Hands:
 def _work(todo: SimpleQueue[Hold | None], done: SimpleQueue[Hold | None]) -> None:
     while (hold := todo.get()) is not None:
         if hold.claim():
-            hold.outcome = _guarded(hold.call)
+            hold.outcome = _guarded(hold)
             done.put(hold)
         # What it holds shall not outlive it until the next call comes.
         del hold
@@ -113,12 +114,13 @@ def _work(todo: SimpleQueue[Hold | None], done: SimpleQueue[Hold | None]) -> Non
 
 # Whatever a handler raises is its own activity's failure, also sys.exit(). Connections it opened are closed with it:
 # threads have no request to end.
-def _guarded(call: Callable[[], Outcome]) -> Outcome:
+def _guarded(hold: Hold) -> Outcome:
     try:
-        return call()
+        return hold.call()
     except BaseException as error:  # nobody else is there to be told
         logger.exception("activity.raised")
-        return Failed(f"{type(error).__name__}: {error}", code=type(error).__name__)
+        detail, final = values.storable(f"{type(error).__name__}: {error}"), hold.lease.policy["non_retryable"]
+        return Failed(detail, code=type(error).__name__, retryable=not patience.is_final(error, final))
     finally:
         for connection in connections.all(initialized_only=True):
             connection.close()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import random
-from datetime import timedelta
 from typing import Any
 
+from engine import patience
 from engine.nodes.action_config import ActionConfig, Retry
 from engine.nodes.base import Node
 from engine.nodes.outcomes import Failed
@@ -45,6 +44,5 @@ def verdict_on(failure: Failed, policy: JSON, attempt: int) -> str:
 
 def pause_before(attempt: int, failure: Failed, policy: JSON) -> float:
     """Give the seconds before the next attempt: exponential with jitter, never sooner than the other side asked for."""
-    grown = min(policy["backoff_s"] * 2.0 ** (attempt - 1), policy["max_interval_s"])
-    asked = failure.retry_after.total_seconds() if failure.retry_after else timedelta(0).total_seconds()
-    return float(max(grown * random.uniform(0.75, 1.25), asked))  # noqa: S311 - jitter is no secret
+    asked = failure.retry_after.total_seconds() if failure.retry_after else 0.0
+    return max(patience.pause(attempt, policy["backoff_s"], policy["max_interval_s"]), asked)

@@ -36,6 +36,11 @@ def fail(event: Event) -> None:
     raise ValueError(f"no luck with {event.data}")
 
 
+def fail_oddly(event: Event) -> None:
+    _keep("fail_oddly", event)
+    raise UnicodeError("no luck: \0")
+
+
 def fail_at_first(event: Event) -> None:
     _keep("fail_at_first", event)
     if sum(1 for name, _ in told if name == "fail_at_first") == 1:

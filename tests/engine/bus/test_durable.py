@@ -16,7 +16,7 @@ from engine.event_store.events import Event
 from engine.models import Activity
 from tenants.models import Tenant
 from tests.engine.bus import handlers
-from tests.engine.bus.handlers import also, fail, fail_at_first, gently, note
+from tests.engine.bus.handlers import also, fail, fail_at_first, fail_oddly, gently, note
 from tests.support.races import Meanwhile
 
 Work = Callable[[], None]
@@ -148,6 +148,26 @@ def test_an_error_that_is_not_worth_another_attempt_is_parked_at_once(bus: Event
 
     assert handlers.names() == ["fail"]
     assert Activity.objects.get().status == "parked"
+
+
+def test_an_error_below_one_that_is_final_is_final_too(bus: EventBus, work: Work) -> None:
+    bus.subscribe("paid", fail_oddly, retry=Retry(attempts=9, non_retryable=(ValueError,)))
+
+    bus.publish_sync(paid())
+    work()
+
+    assert handlers.names() == ["fail_oddly"]
+    assert Activity.objects.get().status == "parked"
+
+
+def test_an_error_that_says_what_cannot_be_stored_is_tried_again_all_the_same(bus: EventBus, work: Work) -> None:
+    bus.subscribe("paid", fail_oddly, retry=SOON)
+
+    bus.publish_sync(paid())
+    work()
+
+    assert handlers.names() == ["fail_oddly"] * SOON.attempts
+    assert Activity.objects.get().error["detail"] == "UnicodeError: no luck: �"
 
 
 def test_a_dead_letter_that_an_operator_retries_is_delivered(bus: EventBus, work: Work) -> None:
