@@ -8,9 +8,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
 
+from engine.api.jobs import RequestedOutput, accepted
 from flows import queries as flow_queries
 from flows.api.shapes import InstanceShape, TextOrNull
-from marketing.customers import fields, profiles
+from marketing.customers import erasure, fields, profiles
 from marketing.models import Customer
 from tenants.api.base import TenantRequest, TenantView
 
@@ -159,6 +160,11 @@ class CustomerView(TenantView):
         """Change what is sent; properties and preferences are merged, null takes away."""
         given, actor = self.parse(CustomerFields), request.principal.actor
         return Response(CustomerShape(profiles.change(request.tenant, external_id, given, actor=actor)).data)
+
+    @extend_schema(responses={202: RequestedOutput})
+    def delete(self, request: TenantRequest, external_id: str) -> Response:
+        """Erase the person: runs end, messages are cancelled, and what they said is forgotten."""
+        return accepted(erasure.request(request.tenant, external_id, actor=request.principal.actor))
 
 
 class CustomerTagsView(TenantView):
