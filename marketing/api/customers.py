@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from engine.api.jobs import RequestedOutput, accepted
 from flows import queries as flow_queries
 from flows.api.shapes import InstanceShape, TextOrNull
-from marketing.customers import erasure, fields, profiles
+from marketing.customers import erasure, exporting, fields, profiles
 from marketing.models import Customer
 from tenants.api.base import TenantRequest, TenantView
 
@@ -198,3 +198,31 @@ class CustomerInstancesView(TenantView):
         customer = profiles.found(request.tenant, external_id)
         rows = flow_queries.instances(request.tenant, participant_id=customer.external_id)
         return self.paginate(rows, InstanceShape)
+
+
+class CustomerExportShape(serializers.Serializer[Any]):
+    """Everything that is kept of a person."""
+
+    profile = CustomerShape()
+    ids = serializers.ListField(child=serializers.CharField())
+    devices = serializers.ListField(child=serializers.DictField())
+    segments = serializers.ListField(child=serializers.DictField())
+    consents = serializers.ListField(child=serializers.DictField())
+    consent_changes = serializers.ListField(child=serializers.DictField())
+    events = serializers.ListField(child=serializers.DictField())
+    instances = serializers.ListField(child=serializers.DictField())
+    steps = serializers.ListField(child=serializers.DictField())
+    deliveries = serializers.ListField(child=serializers.DictField())
+    conversions = serializers.ListField(child=serializers.DictField())
+
+
+class CustomerExportView(TenantView):
+    """What is kept of a customer."""
+
+    Output = CustomerExportShape
+
+    def get(self, request: TenantRequest, external_id: str) -> Response:
+        """Give everything that is kept of a person: profile, consents, events, runs, messages, conversions."""
+        customer = profiles.found(request.tenant, external_id)
+        found = exporting.export(request.tenant, customer)
+        return Response({"profile": CustomerShape(customer).data, **found})

@@ -2,6 +2,7 @@
 
 from marketing.api import message_urls, segment_urls
 from marketing.api.customers import (
+    CustomerExportView,
     CustomerInstancesView,
     CustomerPreferencesView,
     CustomersView,
@@ -18,6 +19,7 @@ urlpatterns = [
     path("customers/<str:external_id>", CustomerView.as_view(), "customer"),
     path("customers/<str:external_id>/tags", CustomerTagsView.as_view(), "customer-tags"),
     path("customers/<str:external_id>/preferences", CustomerPreferencesView.as_view(), "customer-preferences"),
+    path("customers/<str:external_id>/export", CustomerExportView.as_view(), "customer-export"),
     path("customers/<str:external_id>/instances", CustomerInstancesView.as_view(), "customer-instances"),
     *segment_urls.urlpatterns,
     *message_urls.urlpatterns,

@@ -131,3 +131,15 @@ def test_the_log_refuses_every_other_change(life):
             cursor.execute(f"UPDATE stored_events SET {change}")
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("UPDATE stored_events SET data = '{}'")
+
+
+def test_everything_of_a_person_can_be_had_as_one_document(agree, api, life, client_of, other_tenant):
+    found = agree(api, "get", "/api/v1/customers/{external_id}/export", external_id=SECRET).json()
+
+    assert found["profile"]["external_id"] == SECRET
+    assert len(found["instances"]) == 3
+    assert [each["event_type"] for each in found["events"]] == ["reply"]
+    assert found["consents"][0]["status"] == "granted"
+    assert len(found["consent_changes"]) == len(found["deliveries"]) == 1
+    assert {"say", "wait"} <= {step["node_id"] for step in found["steps"]}
+    assert client_of(other_tenant).get(f"/api/v1/customers/{SECRET}/export").status_code == 404
