@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 
 from engine import clock, ports
-from engine.activities import Lease
 from engine.connections import execute
 from engine.execution import program
+from engine.leases import Lease
 from engine.nodes import registry
 from engine.nodes.context import StepContext
 from engine.nodes.errors import UnknownNodeType

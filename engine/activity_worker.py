@@ -12,10 +12,10 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, close_old_connections
 
 from engine import activities, activity_handlers, handing_back, lateness
-from engine.activities import Ended, Lease
 from engine.conf import engine_settings
 from engine.execution.claim import worker_name
 from engine.hands import Hands, Hold
+from engine.leases import Ended, Lease
 from engine.nodes.outcomes import Failed
 
 logger = logging.getLogger(__name__)

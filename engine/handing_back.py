@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from engine import activity_owners, bells
-from engine.activities import Lease
 from engine.activity_owners import News
 from engine.bells import Bell
 from engine.connections import execute
+from engine.leases import Lease
 
 # As it was before: nothing was done, so the attempt does not count.
 HAND_BACK = """

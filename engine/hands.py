@@ -12,7 +12,7 @@ from typing import Any
 from django.db import connections
 
 from engine import patience, values
-from engine.activities import Lease
+from engine.leases import Lease
 from engine.nodes.outcomes import Failed, Outcome
 
 logger = logging.getLogger(__name__)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from engine import activity_owners
-from engine.activities import Lease
 from engine.activity_owners import News
 from engine.connections import execute
+from engine.leases import Lease
 
 # What ended meanwhile has told its own end.
 STILL_RUNNING = """

@@ -16,12 +16,12 @@ import orjson
 from django.db import connection, transaction
 
 from engine import bells
-from engine.activities import Lease
 from engine.bells import Bell
 from engine.bus import context, handlers, lanes, messages
 from engine.bus.subscriptions import Subscription
 from engine.connections import execute
 from engine.event_store.events import Event
+from engine.leases import Lease
 from engine.nodes.outcomes import Completed, Failed, Outcome
 
 JSON = dict[str, Any]

@@ -8,10 +8,10 @@ import orjson
 from django.db import transaction
 
 from engine import ports
-from engine.activities import Lease
 from engine.connections import execute
 from engine.execution import effects
 from engine.execution.program import Program
+from engine.leases import Lease
 from engine.nodes import registry
 from engine.nodes.base import Need, Node
 from engine.nodes.context import StepContext

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine import activities, bells
-from engine.activities import Lease
 from engine.activity_worker import ActivityWorker
 from engine.bells import Bell
 from engine.connections import execute
 from engine.execution.claim import worker_name
+from engine.leases import Lease
 
 JSON = dict[str, Any]
 

@@ -7,7 +7,7 @@ from contextvars import copy_context
 from typing import Any, Final
 
 from engine import callables, values
-from engine.activities import Lease
+from engine.leases import Lease
 from engine.nodes.outcomes import Completed, Failed, Outcome
 from engine.patience import is_final
 from engine.saga_context import CurrentStep, current_saga_id, current_step

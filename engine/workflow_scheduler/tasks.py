@@ -7,7 +7,7 @@ from contextvars import ContextVar, copy_context
 from typing import Any, Final
 
 from engine import activity_handlers, callables, values
-from engine.activities import Lease
+from engine.leases import Lease
 from engine.nodes.outcomes import Completed, Failed, Outcome
 
 JSON = dict[str, Any]

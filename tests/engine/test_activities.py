@@ -11,6 +11,7 @@ from django.db import connection
 
 from engine import activities, activity_worker, event_router, operations
 from engine.inbox import publish_event
+from engine.leases import Lease
 from engine.models import Activity
 from engine.nodes import registry
 from engine.nodes.action_config import ActionConfig
@@ -222,7 +223,7 @@ def test_a_result_that_cannot_be_stored_fails_alone(passage: Callable[..., Passa
 def test_a_call_that_takes_too_long_is_given_up(passage: Callable[..., Passage], now: Any) -> None:
     assert (
         activities.judge(
-            activities.Lease(
+            Lease(
                 "a",
                 "t",
                 None,

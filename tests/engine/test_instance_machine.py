@@ -22,6 +22,7 @@ from engine import activities, errors, event_router, operations, timers, trigger
 from engine.connections import execute
 from engine.execution import folding
 from engine.inbox import publish_event
+from engine.leases import Lease
 from engine.nodes import registry
 from engine.nodes.outcomes import Completed
 from engine.snapshots import loading
@@ -111,7 +112,7 @@ class Machine(RuleBasedStateMachine):
         # Names of this example alone: the database has those of the others.
         self.names = {who: f"{who} {self.flow.pk}" for who in PEOPLE}
         self.runs: dict[str, Run] = {}
-        self.leases: list[activities.Lease] = []
+        self.leases: list[Lease] = []
         for who in PEOPLE:
             self.start(who, at_once=False)
 

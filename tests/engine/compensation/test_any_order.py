@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from engine import activities, activity_handlers, activity_worker, repairs, triggers
 from engine.compensation import links, verbs
+from engine.leases import Lease
 from engine.models import Activity, StoredEvent
 from engine.nodes.outcomes import Failed
 from flows import lifecycle
@@ -83,7 +84,7 @@ HAPPENINGS: dict[str, Callable[[str], object]] = {
 }
 
 
-def _call(lease: activities.Lease) -> Any:
+def _call(lease: Lease) -> Any:
     (call,) = activity_handlers.calls([lease])
     return call()
 

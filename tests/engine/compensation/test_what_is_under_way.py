@@ -10,6 +10,7 @@ from django.db import connection
 
 from engine import activities, operations, triggers
 from engine.compensation import verbs
+from engine.leases import Lease
 from engine.models import Activity
 from engine.nodes.outcomes import Completed, Failed
 from flows.models import Flow
@@ -33,13 +34,13 @@ def both(flow_of: Callable[..., Flow]) -> Flow:
     return flow_of(graph(BOTH, on_failure="compensate"))
 
 
-def begun(flow: Flow) -> tuple[Passage, dict[str, activities.Lease]]:
+def begun(flow: Flow) -> tuple[Passage, dict[str, Lease]]:
     """A run both of whose side effects are in the hands of a worker."""
     ada = Passage(flow, "ada").start()
     return ada, {lease.node_id: lease for lease in activities.take(5, "worker-1")}
 
 
-def end(lease: activities.Lease, outcome: Any) -> None:
+def end(lease: Lease, outcome: Any) -> None:
     activities.record([activities.judge(lease, outcome)], META)
     run_until_idle()
 

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 
 from engine import activities, activity_worker
+from engine.leases import Lease
 from engine.models import Activity, SagaRun, StoredEvent
 from engine.sagas import activities as saga_activities
 from engine.sagas import controls, loop, starting
@@ -89,7 +90,7 @@ def make_due() -> int:
         return cursor.rowcount
 
 
-def lease(limit: int = 10) -> list[activities.Lease]:
+def lease(limit: int = 10) -> list[Lease]:
     """Take what is due, as a worker does that then never comes back."""
     return activities.take(limit, "somebody")
 
@@ -100,7 +101,7 @@ def expire_leases() -> None:
     activities.reclaim({"actor": "sweep", "task_id": ""})
 
 
-def record(*leases: activities.Lease) -> None:
+def record(*leases: Lease) -> None:
     """Do what was leased, and record what came of it."""
     ended = [activities.judge(each, saga_activities.call(each)) for each in leases]
     activities.record(ended, {"actor": "test", "task_id": ""})
