@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from engine import event_router, timers
+from engine import event_router, ports, timers
 from engine.inbox import publish_event
 from engine.models import EventSubscription, InboundEvent, Timer
 from flows.models import Flow, FlowInstance
@@ -165,7 +165,8 @@ def test_a_duplicate_entry_times_the_wait_anew(flow_of: Callable[..., Flow], ten
 
 def test_the_loss_of_a_segment_ends_a_run_at_once_where_it_says_so(passage: Callable[..., Passage]) -> None:
     criteria = {"on_segment_exit": "vip", "when": "immediately"}
-    ada = passage(graph(REPLY_OR_NUDGE, exit_criteria=criteria)).start()
+    with ports.binding(segments=ports.Nobody()):
+        ada = passage(graph(REPLY_OR_NUDGE, exit_criteria=criteria)).start()
 
     happen(ada, "segment.left", data={"segment_id": "new"})
     assert ada.status == "waiting"
