@@ -1,9 +1,8 @@
 """
 The one place that computes the state of an instance.
 
-`apply` folds one event into a state. The loop writes its output, verbs only append events, and replay and `verify` call
-the same function.
-It reads no clock and no table; the state it is given belongs to the caller and is changed in place.
+`apply` folds one event into a state, changed in place. The loop writes its output, verbs only append events, and replay
+and `verify` call the same function. It reads no clock and no table.
 """
 
 from __future__ import annotations
@@ -237,6 +236,10 @@ def _wait_resolved(state: InstanceState, data: JSON, event: Event) -> None:
     _wake(state, data["node"], {"by": data["by"], "event": data.get("event")})
 
 
+def _handed_over(state: InstanceState, data: JSON, event: Event) -> None:
+    state.participant_id = data["participant_id"]
+
+
 def _wait_retimed(state: InstanceState, data: JSON, event: Event) -> None:
     waiting = state.tokens[data["node"]]["waiting_for"]
     state.tokens[data["node"]]["waiting_for"] = {**waiting, "until": data["until"]}
@@ -283,6 +286,7 @@ _FOLDS: dict[str, Callable[[InstanceState, JSON, Event], None]] = {
     "wait_started": _wait_started,
     "wait_resolved": _wait_resolved,
     "wait_retimed": _wait_retimed,
+    "handed_over": _handed_over,
     "activity_scheduled": _activity_scheduled,
     "activity_completed": _activity_completed,
     "activity_failed": _activity_failed,
