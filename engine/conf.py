@@ -18,7 +18,8 @@ class EngineSettings:
     near a timer must be
     to get its countdown. lease_s: how long an activity is held without a heartbeat. activity_threads: side effects at
     once per process.
-    max_deaths: worker processes an instance may take along before it is quarantined.
+    max_deaths: worker processes an instance may take along before it is quarantined. restart_grace_s: how long after a
+    start of PostgreSQL no lease counts as run out.
     """
 
     batch_size: int = 500
@@ -26,6 +27,7 @@ class EngineSettings:
     slice_s: float = 2.0
     countdown_horizon_s: float = 60.0
     lease_s: float = 5.0
+    restart_grace_s: float = 5.0
     activity_threads: int = 32
     max_deaths: int = 3
     clock_speed: float | None = None

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from django.db import close_old_connections, connections
 
-from engine import activities, activity_worker, chores, clock, event_router, jobs, schedules, timers
+from engine import activities, activity_worker, chores, clock, event_router, jobs, restarts, schedules, timers
 from engine.bells import Bell, ring, ringer
 from engine.bus.lanes import Patrol
 from engine.conf import engine_settings
@@ -43,8 +43,9 @@ IS_RUNNABLE = """
 def sweep() -> None:
     """Ring for whatever is due and was not announced; hand on what dead workers held."""
     claim.bury_the_dead()
-    activities.reclaim({"actor": "sweep", "task_id": ""})
-    recovery.take_over({"actor": "sweep", "task_id": ""})
+    if not restarts.is_recent():
+        activities.reclaim({"actor": "sweep", "task_id": ""})
+        recovery.take_over({"actor": "sweep", "task_id": ""})
     _patrol.walk()
     for bell, is_due in _LOOKS.items():
         if is_due():

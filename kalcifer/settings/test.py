@@ -27,4 +27,6 @@ TEST_WORKER = f"{TEST_RUN}_{text('PYTEST_XDIST_WORKER', 'main')}"
 KALCIFER_REDIS_PREFIX = f"test:{TEST_WORKER}:"
 globals().update(celery.settings(REDIS_URL, prefix=KALCIFER_REDIS_PREFIX))
 KALCIFER_LOG_LEVEL = "WARNING"
+# The servers of a suite have just been started; its tests let leases run out at once.
+KALCIFER_RESTART_GRACE_S = 0.0
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
+from engine import restarts
 from engine.connections import execute
 from engine.errors import SagaFinished, SagaRunning
 from engine.models import SagaRun
@@ -46,9 +47,14 @@ def check_free(row: Row, pilot: Pilot, *, is_ours: bool) -> None:
     if row.runs_in != PROCESS:
         where = "is stuck there: resume it" if row.status == WorkflowState.FAILED else "carry it on"
         raise SagaRunning(f"The saga {row.name!r} was started on the workers, and {where}.")
-    if is_ours or (row.lease_until is not None and row.lease_until > row.wall and row.lease_holder != pilot.holder):
+    if is_ours or (row.lease_holder != pilot.holder and _is_held(row)):
         raise SagaRunning(f"A process executes {row.name!r} already; it can be taken over at {row.lease_until}.")
     pilot.declared.check_against(row.state().plan)
+
+
+# After a restart of PostgreSQL its holder is given the time to renew what it could not renew before.
+def _is_held(row: Row) -> bool:
+    return row.lease_until is not None and (row.lease_until > row.wall or restarts.is_recent())
 
 
 def take(row: Row, pilot: Pilot, now: datetime, lease_s: float) -> Move:

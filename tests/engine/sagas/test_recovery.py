@@ -9,17 +9,18 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from engine import errors
-from engine.models import SagaRun
+from engine import errors, sweeper
+from engine.models import Activity, SagaRun
 from engine.sagas import controls, recovery, write
-from engine.sagas.builder import SagaStep
+from engine.sagas.builder import Saga, SagaStep
 from engine.sagas.state import SagaState
+from engine.sagas.workflow_engine import WorkflowEngine
 from engine.sagas.write import Move
 from tenants.ids import uuid7
 from tenants.models import Tenant
 from tests.engine.conftest import NOON
 from tests.engine.sagas import calls
-from tests.engine.sagas.conftest import Followed, step, work
+from tests.engine.sagas.conftest import Followed, lease, step, work
 from tests.support.soundness import assert_all_sound
 
 META = {"actor": "test"}
@@ -175,3 +176,36 @@ def test_a_process_hears_of_a_cancellation_and_decides_itself(abandon: Abandon) 
 
     assert order.events[-1] == "saga_ending"
     assert order.row.lease_holder is not None
+
+
+def test_after_a_restart_of_postgresql_no_lease_has_run_out_before_it_could_be_renewed(
+    abandon: Abandon, begin: Callable[..., Followed], settings: Any
+) -> None:
+    settings.KALCIFER_RESTART_GRACE_S = 1e9
+    orders = abandon([step("a")], began("a")), begin(step("a"), name="order-2")
+    lease()
+    Activity.objects.update(lease_until="2000-01-01T00:00:00Z")
+
+    sweeper.sweep()
+    assert [each.row.runs_in for each in orders] == ["process", "workers"]
+    assert [each.step("a")["unknown"] for each in orders] == [False, False]
+
+    settings.KALCIFER_RESTART_GRACE_S = 0.0
+    sweeper.sweep()
+    assert [each.row.runs_in for each in orders] == ["workers", "workers"]
+    assert [each.step("a")["unknown"] for each in orders] == [True, True]
+
+
+def test_after_a_restart_of_postgresql_no_execution_takes_a_saga_from_who_may_still_run_it(
+    abandon: Abandon, tenant: Tenant, settings: Any
+) -> None:
+    abandon([step("a")], began("a"))
+    engine = WorkflowEngine(tenant)
+    engine.register_saga(Saga("order-1", steps=[step("a")]))
+    settings.KALCIFER_RESTART_GRACE_S = 1e9
+
+    with pytest.raises(errors.SagaRunning):
+        engine.execute_saga_sync("order-1")
+
+    settings.KALCIFER_RESTART_GRACE_S = 0.0
+    assert engine.execute_saga_sync("order-1") == ["did a"]
