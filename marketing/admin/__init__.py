@@ -1,5 +1,5 @@
 """What marketing keeps, as operators see it."""
 
-from marketing.admin import segments
+from marketing.admin import segments, templates
 
-__all__ = ["segments"]
+__all__ = ["segments", "templates"]
