@@ -234,6 +234,10 @@ def _rollback_stuck(data: JSON) -> Entry:
     return Entry("failure", "The roll-back is stuck", f"{_error(data['error'])} Still to be undone: {nodes}.")
 
 
+def _handed_over(data: JSON) -> Entry:
+    return Entry("merged", "Goes on for another participant", f"Was {data['from']}, is {data['participant_id']}.")
+
+
 def _anything(data: JSON) -> Entry:
     return Entry("other", "Something else was recorded")
 
@@ -258,6 +262,7 @@ _TELLERS: dict[str, Callable[[JSON], Entry]] = {
     "resumed": _resumed,
     "migrated": _migrated,
     "entry_replaced": _replaced,
+    "handed_over": _handed_over,
     "compensation_started": _rollback_begun,
     "compensation_scheduled": _undoing,
     "compensation_succeeded": _undone,

@@ -17,6 +17,7 @@ INSTANCE_EVENTS: Final = frozenset(
         "wait_started",
         "wait_resolved",
         "wait_retimed",
+        "handed_over",
         "activity_scheduled",
         "activity_completed",
         "activity_failed",

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from engine.api.jobs import RequestedOutput, accepted
 from flows import queries as flow_queries
 from flows.api.shapes import InstanceShape, TextOrNull
-from marketing.customers import erasure, exporting, fields, profiles
+from marketing.customers import erasure, exporting, fields, merging, profiles
 from marketing.models import Customer
 from tenants.api.base import TenantRequest, TenantView
 
@@ -226,3 +226,19 @@ class CustomerExportView(TenantView):
         customer = profiles.found(request.tenant, external_id)
         found = exporting.export(request.tenant, customer)
         return Response({"profile": CustomerShape(customer).data, **found})
+
+
+class MergeInput(serializers.Serializer[Any]):
+    """Who goes on."""
+
+    into = serializers.CharField(max_length=255)
+
+
+class CustomerMergeView(TenantView):
+    """Two profiles that are one person."""
+
+    @extend_schema(request=MergeInput, responses=CustomerShape)
+    def post(self, request: TenantRequest, external_id: str) -> Response:
+        """Merge this customer into another, with its live runs; answer with the one that goes on."""
+        given, actor = self.parse(MergeInput), request.principal.actor
+        return Response(CustomerShape(merging.merge(request.tenant, external_id, actor=actor, **given)).data)

@@ -4,6 +4,7 @@ from marketing.api import message_urls, segment_urls
 from marketing.api.customers import (
     CustomerExportView,
     CustomerInstancesView,
+    CustomerMergeView,
     CustomerPreferencesView,
     CustomersView,
     CustomerTagsView,
@@ -20,6 +21,7 @@ urlpatterns = [
     path("customers/<str:external_id>/tags", CustomerTagsView.as_view(), "customer-tags"),
     path("customers/<str:external_id>/preferences", CustomerPreferencesView.as_view(), "customer-preferences"),
     path("customers/<str:external_id>/export", CustomerExportView.as_view(), "customer-export"),
+    path("customers/<str:external_id>/merge", CustomerMergeView.as_view(), "customer-merge"),
     path("customers/<str:external_id>/instances", CustomerInstancesView.as_view(), "customer-instances"),
     *segment_urls.urlpatterns,
     *message_urls.urlpatterns,
