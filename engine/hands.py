@@ -119,7 +119,8 @@ def _guarded(hold: Hold) -> Outcome:
         return hold.call()
     except BaseException as error:  # nobody else is there to be told
         logger.exception("activity.raised")
-        detail, final = values.storable(f"{type(error).__name__}: {error}"), hold.lease.policy["non_retryable"]
+        detail = values.storable(f"{type(error).__name__}: {values.words_of(error)}")
+        final = hold.lease.policy["non_retryable"]
         return Failed(detail, code=type(error).__name__, retryable=not patience.is_final(error, final))
     finally:
         for connection in connections.all(initialized_only=True):

@@ -53,7 +53,15 @@ def kept_exactly(value: Sequence[Any] | Mapping[str, Any]) -> Any:
 
 def error_of(error: BaseException) -> JSON:
     """Give `{code, detail}` of what a callable raised: the name of its class, and what it says."""
-    return {"code": type(error).__name__[:128], "detail": storable(str(error) or type(error).__name__)}
+    return {"code": type(error).__name__[:128], "detail": storable(words_of(error) or type(error).__name__)}
+
+
+def words_of(error: BaseException) -> str:
+    """Give what an error says; nothing where even that raises."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an error that cannot be told is recorded by its name
+        return ""
 
 
 def storable(text: str, longest: int = MAX_DETAIL) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -15,6 +16,8 @@ JSON = dict[str, Any]
 
 MAX_SAGA_ID: Final = 255
 MAX_STEP_NAME: Final = 64
+# What follows a step's name in the keys of its compensation and of later rows: no other step may be called so.
+KEY_ENDING: Final = re.compile(r"(:compensate|@\d+)$")
 
 
 # An action that failed is not called again unless its author says so; undoing is worth some patience.
@@ -106,6 +109,10 @@ def check_step(step: SagaStep, *, at: str) -> None:
     if not isinstance(step, SagaStep):
         raise InvalidSaga(f"A step is a SagaStep, not {type(step).__name__}.", attr=at)
     _check_name(step.name, MAX_STEP_NAME, f"{at}.name")
+    if ending := KEY_ENDING.search(step.name):
+        raise InvalidSaga(
+            f"The name of a step does not end in {ending[0]!r}: keys of other steps do.", attr=f"{at}.name"
+        )
     for name in ("action", "compensation"):
         found = getattr(step, name)
         if not callable(found) and not (name == "compensation" and found is None):

@@ -17,6 +17,7 @@ from engine.nodes.base import Node
 from engine.nodes.context import StepContext
 from engine.nodes.outcomes import Completed, Outcome
 from flows.models import Flow, FlowInstance
+from tests.engine.sagas.calls import Speechless
 from tests.support.graphs import ENTRY, graph
 from tests.support.passage import run_until_idle
 from tests.support.processes import wait_for
@@ -94,3 +95,16 @@ def test_what_nobody_had_a_hand_for_is_handed_back_and_no_attempt_counts(calls: 
 
     assert waiting == [0, 0, 0]
     assert set(Activity.objects.values_list("status", "attempts")) == {("completed", 1)}
+
+
+def test_an_error_that_cannot_be_told_costs_no_hand(calls: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Outcome:
+        raise Speechless
+
+    monkeypatch.setattr(Slow, "execute", fail)
+    triggers.start(calls, "ada")
+    run_until_idle()
+
+    assert activity_worker.run() == 1
+
+    assert Activity.objects.get().error["code"] == "Speechless"

@@ -70,6 +70,18 @@ def decline(*_: Any) -> None:
     raise CardDeclined("no funds")
 
 
+class Speechless(Exception):
+    """An error that cannot be told."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def be_speechless(*_: Any) -> None:
+    """Fail for good, and for no reason that could be told."""
+    raise Speechless
+
+
 def sulk(word: str) -> None:
     """Fail as long as it sulks."""
     step = current_step.get()

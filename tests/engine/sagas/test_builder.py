@@ -187,3 +187,11 @@ def test_what_cannot_be_called_is_refused(step: SagaStep) -> None:
 def test_an_id_that_cannot_be_kept_is_refused(saga_id: Any) -> None:
     with pytest.raises(InvalidSaga):
         Saga(saga_id)
+
+
+@pytest.mark.parametrize("name", ["stock:compensate", "stock@2", "stock:compensate@3"])
+def test_no_step_is_called_as_the_keys_of_another_end(name: str) -> None:
+    with pytest.raises(InvalidSaga) as refusal:
+        Saga("order-1", steps=[SagaStep("stock", print), SagaStep(name, print)])
+
+    assert refusal.value.attr == "steps.1.name"

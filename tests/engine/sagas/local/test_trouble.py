@@ -12,6 +12,7 @@ import pytest
 
 from engine import Retry, Saga, SagaStep, WorkflowEngine
 from engine.errors import SagaFailed, SagaTimedOut
+from tests.engine.sagas import calls
 from tests.engine.sagas.local.conftest import Diary, log_of, reaches, row
 
 Register = Callable[..., Saga]
@@ -244,3 +245,15 @@ def test_a_coroutine_made_in_a_thread_is_awaited(engine: WorkflowEngine, diary: 
 
     assert engine.execute_saga_sync("order-1") == ["stock done"]
     assert diary.entries == ["begun", "stock"]
+
+
+def test_an_error_that_cannot_be_told_is_a_failure_like_any_other(
+    engine: WorkflowEngine, diary: Diary, register: Register
+) -> None:
+    register(diary.step("stock"), SagaStep("payment", calls.be_speechless, after="stock"))
+
+    with pytest.raises(SagaFailed) as failure:
+        engine.execute_saga_sync("order-1")
+
+    assert isinstance(failure.value.__cause__, calls.Speechless)
+    assert (row().status, row().steps[1]["error"]) == ("COMPENSATED", {"code": "Speechless", "detail": "Speechless"})
