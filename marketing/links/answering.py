@@ -13,6 +13,7 @@ from marketing.consent import preferences, recording
 from marketing.consent.recording import Said
 from marketing.links.tokens import Ticket
 from marketing.models import Customer
+from marketing.segments import changes
 from tenants.ids import uuid7
 
 EVERYTHING: Final = "*"
@@ -42,7 +43,7 @@ def unsubscribe(ticket: Ticket, *, everything: bool = False) -> bool:
         topic = EVERYTHING if everything or not ticket.topic else ticket.topic
         if customer is None or customer.preferences.get(ticket.channel, {}).get(topic) is False:
             return False
-        preferences.merge(customer, {ticket.channel: {topic: False}}, source=SOURCE, actor="participant")
+        _prefer(customer, ticket.channel, topic, wanted=False)
         said = {"channel": ticket.channel}
         publish_event(
             customer.external_id,
@@ -69,7 +70,7 @@ def confirm(ticket: Ticket, token: str) -> bool:
         said = Said(customer.external_id, ticket.topic, "granted", SOURCE, clock.now())
         recording.record_many(ticket.tenant_id, [said], actor="participant")
         if customer.preferences.get(ticket.channel, {}).get(ticket.topic) is False:
-            preferences.merge(customer, {ticket.channel: {ticket.topic: True}}, source=SOURCE, actor="participant")
+            _prefer(customer, ticket.channel, ticket.topic, wanted=True)
         publish_event(
             customer.external_id,
             "consent_confirmed",
@@ -79,3 +80,9 @@ def confirm(ticket: Ticket, token: str) -> bool:
             source=SOURCE,
         )
         return True
+
+
+# The audit is the merge's; segments that read preferences look at the customer again.
+def _prefer(customer: Customer, channel: str, topic: str, *, wanted: bool) -> None:
+    preferences.merge(customer, {channel: {topic: wanted}}, source=SOURCE, actor="participant")
+    changes.note(customer.tenant_id, [customer.external_id], {"fields": ["preferences"]})
