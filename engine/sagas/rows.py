@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from engine import values
 from engine.connections import execute
 from engine.sagas.state import SagaState
 
@@ -81,4 +82,6 @@ def lock(ids: Iterable[str]) -> dict[str, Row]:
 
 def find(tenant_id: str, name: str, *, locked: bool = False) -> Row | None:
     """Read the saga of this name, if there is one; `locked` waits for whoever holds it."""
+    if not isinstance(name, str) or values.storable(name, len(name)) != name:
+        return None
     return next(iter(fetch(LOCK_NAMED if locked else FIND, [tenant_id, name])), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -230,3 +231,10 @@ def test_a_saga_whose_time_is_up_is_undone(begin: Begin) -> None:
     assert calls.done == ["a", "not a"]
     assert not loop.is_waiting()
     assert make_due() == 0
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", 7])
+def test_a_name_that_no_saga_can_have_is_unknown(tenant: Tenant, name: Any) -> None:
+    for act in (controls.get_saga_status_sync, controls.cancel_saga_sync, controls.resume_saga_sync):
+        with pytest.raises(errors.UnknownSaga):
+            act(name, tenant=tenant)
