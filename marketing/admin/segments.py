@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import orjson
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
@@ -24,10 +26,25 @@ GIVEN = ("slug", "name", "description", "type", "rule")
 CHANGED = ("name", "description", "rule")
 
 
+class TextDecoder(json.JSONDecoder):
+    """Takes no half of a surrogate pair, which neither the database nor the page could show again."""
+
+    def decode(self, s: str, *args: Any) -> Any:
+        """Read the JSON, or raise JSONDecodeError."""
+        found = super().decode(s, *args)
+        try:
+            orjson.dumps(found)
+        except TypeError as error:
+            raise json.JSONDecodeError(str(error), s, 0) from error
+        return found
+
+
 class SegmentForm(Form[Segment]):
     """A segment; an empty rule is everybody."""
 
-    rule = forms.JSONField(required=False, help_text="See docs/reference/segments.md; none for a static segment.")
+    rule = forms.JSONField(
+        required=False, decoder=TextDecoder, help_text="See docs/reference/segments.md; none for a static segment."
+    )
 
     class Meta:
         model = Segment

@@ -15,7 +15,8 @@ from engine.expressions import InvalidRule
 from marketing.errors import SegmentIsDynamic, SegmentIsStatic
 from marketing.models import Segment
 from marketing.segments import due, evaluation, rules
-from tenants.errors import Invalid, NameTaken, NotFound, Problem
+from tenants import jsontext
+from tenants.errors import Invalid, InvalidInput, NameTaken, NotFound, Problem
 from tenants.models import Tenant
 
 JSON = dict[str, Any]
@@ -52,7 +53,11 @@ IS_CUSTOMER: Final = "SELECT 1 FROM customers WHERE tenant_id = %s AND external_
 def read_rule(raw: Any, attr: str = "rule") -> rules.Rule:
     """Read a rule, or raise Invalid with the place of the trouble."""
     try:
+        # A rule may also come from a form, which lets more pass than the API does.
+        jsontext.loads(orjson.dumps(raw))
         return rules.parse(raw)
+    except (InvalidInput, TypeError) as error:
+        raise Invalid([Problem("invalid_rule", str(error), attr)]) from error
     except InvalidRule as error:
         place = f"{attr}.{error.path}" if error.path else attr
         raise Invalid([Problem("invalid_rule", f"{error.detail[:1].upper()}{error.detail[1:]}.", place)]) from error

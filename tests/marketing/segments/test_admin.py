@@ -56,6 +56,8 @@ def test_a_segment_is_made_tried_evaluated_and_changed(
     ("facts", "told"),
     [
         ({"rule": '{"path": "participant.plan", "op": "is"}'}, "rule.op: "),
+        ({"rule": '{"path": "participant.plan", "op": "eq", "value": "\\u0000"}'}, "NUL"),
+        ({"rule": '{"path": "participant.plan", "op": "eq", "value": "\\ud800"}'}, "Enter a valid JSON."),
         ({"rule": "null"}, "A dynamic segment needs a rule."),
         ({"rule": "{"}, "Enter a valid JSON."),
         ({"slug": "a b"}, "Letters, digits"),
