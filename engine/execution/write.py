@@ -74,7 +74,9 @@ DROP_WAITS = "DELETE FROM event_subscriptions WHERE instance_id = ANY(%s) AND ki
 DROP_SUBSCRIPTIONS = "DELETE FROM event_subscriptions WHERE instance_id = ANY(%s) AND kind <> 'goal'"
 # What is parked would wait for an operator for ever once its run has ended.
 CANCEL_ACTIVITIES = """
-    UPDATE activities SET status = 'cancelled', lease_until = NULL, completed_at = clock_timestamp()
+    UPDATE activities
+       SET status = CASE status WHEN 'parked' THEN 'failed' ELSE 'cancelled' END,
+           lease_until = NULL, completed_at = clock_timestamp()
      WHERE instance_id = ANY(%s) AND status IN ('pending', 'running', 'parked')
 """
 # Also the running ones: an attempt that fails is not repeated until its run goes on.

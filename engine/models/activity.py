@@ -43,7 +43,6 @@ class Activity(StatefulModel):
                 ActivityStatus.PENDING,
                 ActivityStatus.COMPLETED,
                 ActivityStatus.FAILED,
-                ActivityStatus.CANCELLED,
             },
             ActivityStatus.COMPLETED: set(),
             ActivityStatus.FAILED: set(),
