@@ -5,29 +5,38 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('marketing', '0002_moments'),
-        ('tenants', '0003_default_tenant'),
+        ("marketing", "0002_moments"),
+        ("tenants", "0003_default_tenant"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='segmentdue',
-            name='segment',
-            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='marketing.segment'),
+            model_name="segmentdue",
+            name="segment",
+            field=models.ForeignKey(
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="+",
+                to="marketing.segment",
+            ),
         ),
         migrations.AlterField(
-            model_name='segmentdue',
-            name='participant_id',
+            model_name="segmentdue",
+            name="participant_id",
             field=models.CharField(blank=True, max_length=255),
         ),
         migrations.AddIndex(
-            model_name='segmentmember',
-            index=models.Index(fields=['segment', 'id'], name='segment_member_list'),
+            model_name="segmentmember",
+            index=models.Index(fields=["segment", "id"], name="segment_member_list"),
         ),
         migrations.AddConstraint(
-            model_name='segmentdue',
-            constraint=models.UniqueConstraint(condition=models.Q(('segment__isnull', False)), fields=('segment', 'participant_id'), name='segment_due_once'),
+            model_name="segmentdue",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("segment__isnull", False)),
+                fields=("segment", "participant_id"),
+                name="segment_due_once",
+            ),
         ),
     ]
