@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from engine import clock, ports
 from flows.admin import pages
 from flows.admin.pages import Button, FastPage, ReadOnlyPage, WithButtons, pretty
-from marketing.api.templates import SLUG
+from marketing.api.template_shapes import SLUG
 from marketing.coupons import pools
 from marketing.links.addresses import BUILT_IN
 from marketing.models import CHANNELS, Coupon, CouponPool, Link, Template, TemplateVersion
