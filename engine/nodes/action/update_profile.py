@@ -6,17 +6,13 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from engine.expressions.paths import MISSING
-from engine.expressions.references import as_json, compile_value, is_reference
-from engine.nodes import base, registry
+from engine.expressions.references import is_reference
+from engine.nodes import base, profile_fields, registry
 from engine.nodes.action_config import ActionConfig
 from engine.nodes.base import Category, Need, Node, RunsAs
 from engine.nodes.context import StepContext
 from engine.nodes.outcomes import JSON, Completed, Failed, Outcome
 from engine.ports import CONSENT_STATUSES, ProfileChange
-
-CONSENT = "consent."
-CONSENT_PARTS = ("status", "source", "at")
-KEPT = ("id", "external_id", "state", "tags", "preferences", "created_at", "updated_at", "last_seen_at", "merged_into")
 
 
 @registry.node
@@ -49,8 +45,8 @@ class UpdateProfile(Node):
 
     def validate(self, config: Config) -> list[str]:
         """Paths that can be set, and consents that say something."""
-        found = [problem for path in config.fields for problem in _problems(path)]
-        for topic, parts in _consents(config.fields).items():
+        found = [problem for path in config.fields for problem in profile_fields.problems(path)]
+        for topic, parts in profile_fields.consents(config.fields).items():
             status = parts.get("status")
             if status is None or (not is_reference(status) and status not in CONSENT_STATUSES):
                 found.append(f"consent.{topic}.status has to be one of {', '.join(CONSENT_STATUSES)}")
@@ -58,41 +54,19 @@ class UpdateProfile(Node):
 
     def references_of(self, config: Config) -> Iterable[base.Reference]:
         """The topics of the consents."""
-        return [base.Reference("topic", topic, "fields") for topic in _consents(config.fields)]
+        return [base.Reference("topic", topic, "fields") for topic in profile_fields.consents(config.fields)]
 
     def execute(self, config: Config, step: StepContext) -> Outcome:
         """Set what has a value."""
         if step.participant is None:
             return Completed({"status": "no_customer", "fields": []})
-        values = {path: value for path, raw in config.fields.items() if (value := _value(raw, step)) is not MISSING}
-        for topic, parts in _consents(values).items():
+        values = {
+            path: value
+            for path, raw in config.fields.items()
+            if (value := profile_fields.value(raw, step)) is not MISSING
+        }
+        for topic, parts in profile_fields.consents(values).items():
             if parts.get("status") not in CONSENT_STATUSES:
                 return Failed(f"consent.{topic}.status is {parts.get('status')!r}.", code="invalid_consent")
         change = ProfileChange(step.participant_id, f"flow:{step.run.get('flow', '')}", step.now, fields=values)
         return Completed({"status": "updated", "fields": sorted(values)}, effects=(change,))
-
-
-def _value(raw: Any, step: StepContext) -> Any:
-    if not is_reference(raw):
-        return step.resolve(raw)
-    read = compile_value(raw)
-    return MISSING if read is None else as_json(read(step.scope()))
-
-
-def _problems(path: str) -> Iterable[str]:
-    parts = path.split(".")
-    if len(path) > base.MAX_PATH or not all(parts) or "\0" in path:
-        yield f'"{path[:80]}" is no path: parts with dots between them, at most {base.MAX_PATH} characters'
-    elif path in KEPT:
-        yield f'"{path}" cannot be set here' + ("; use add_tag" if path == "tags" else "")
-    elif path.startswith(CONSENT) and (len(parts) < len(CONSENT_PARTS) or parts[-1] not in CONSENT_PARTS):
-        yield f'"{path}": write consent.<topic>.status, .source or .at'
-
-
-def _consents(fields: JSON) -> dict[str, JSON]:
-    found: dict[str, JSON] = {}
-    for path, value in fields.items():
-        topic, _, part = path.removeprefix(CONSENT).rpartition(".")
-        if path.startswith(CONSENT) and topic:
-            found.setdefault(topic, {})[part] = value
-    return found
