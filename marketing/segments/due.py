@@ -44,6 +44,12 @@ ASK_FOR_ALL: Final = """
     ON CONFLICT (segment_id, participant_id) WHERE segment_id IS NOT NULL
     DO UPDATE SET reads = '{}', due_at = least(segment_due.due_at, excluded.due_at)
 """
+# Counted anew: a customer who was merged or erased left without a word.
+SEEN: Final = """
+    UPDATE segments s SET evaluated_at = %s,
+           member_count = (SELECT count(*) FROM segment_members m WHERE m.segment_id = s.id)
+     WHERE id = %s
+"""
 DYNAMIC: Final = "SELECT id, reads FROM segments WHERE tenant_id = %s AND type = 'dynamic'"
 
 
@@ -155,6 +161,6 @@ def _go_on(segment: Segment, whole: tuple[int, UUID], *, silent: bool) -> None:
         execute(GO_ON, [orjson.dumps({"after": str(upto)}).decode(), now, row_id])
         return
     execute(FORGET, [[row_id]])
-    Segment.objects.filter(pk=segment.pk).update(evaluated_at=now)
+    execute(SEEN, [now, segment.pk])
     if silent:
         ask_for_all(segment, after=LOOK_AGAIN)
