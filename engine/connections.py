@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import select
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -110,7 +112,7 @@ class SideConnection:
 
     def get(self) -> tuple[psycopg.Connection[Any], bool]:
         """Give the connection, and whether it is a new one."""
-        if self._connection is not None and self._pid == os.getpid() and not self._connection.closed:
+        if self._connection is not None and self._pid == os.getpid() and not _has_gone(self._connection):
             return self._connection, False
         parameters = connection.get_connection_params()
         for name in ("cursor_factory", "context"):
@@ -119,3 +121,15 @@ class SideConnection:
         _let_prepare(self._connection)
         self._pid = os.getpid()
         return self._connection, True
+
+
+# An idle connection has nothing to read unless its server has said something, perhaps a farewell: then it is asked.
+def _has_gone(on: psycopg.Connection[Any]) -> bool:
+    if on.closed:
+        return True
+    told = select.poll()
+    told.register(on.fileno(), select.POLLIN)
+    if told.poll(0):
+        with suppress(psycopg.OperationalError):
+            on.execute("SELECT 1")
+    return bool(on.closed)

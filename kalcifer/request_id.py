@@ -20,9 +20,9 @@ def middleware(get_response: GetResponse) -> GetResponse:
         given = request.headers.get("X-Request-Id", "")
         request_id = given if SANE.fullmatch(given) else uuid4().hex
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
         request.request_id = request_id  # type: ignore[attr-defined]  # Django's request is open for it
-        response = get_response(request)
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            response = get_response(request)
         response["X-Request-Id"] = request_id
         return response
 

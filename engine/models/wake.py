@@ -2,6 +2,14 @@
 
 from django.db import models
 
+from tenants.managers import TenantScopedQuerySet
+
+
+class WakeQuerySet(TenantScopedQuerySet["Wake"]):
+    """Wakes name their tenant by a plain column."""
+
+    tenant_path = "tenant_id"
+
 
 class Wake(models.Model):
     """
@@ -15,6 +23,8 @@ class Wake(models.Model):
     # The instance's priority, negated: the lowest goes first.
     rank = models.SmallIntegerField()
     instance_id = models.UUIDField()
+
+    objects = WakeQuerySet.as_manager()
 
     class Meta:
         db_table = "instance_wakes"

@@ -35,6 +35,7 @@ class Counter:
     add = bridge.twin(add_sync)
 
 
+@pytest.mark.django_db
 def test_a_twin_has_the_signature_the_docstring_and_the_name_without_sync() -> None:
     assert inspect.iscoroutinefunction(Counter.add)
     assert Counter.add.__name__ == "add"

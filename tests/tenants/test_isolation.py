@@ -23,7 +23,8 @@ WITHOUT_KEY = {
     "ready": "asked by load balancers",
     "metrics": "a key of its own, or loopback",
     "webhook": "signed by its sender",
-    "unsubscribe": "a signed token",
+    "message-link": "a signed token",
+    "message-link-below-api": "a signed token",
 }
 
 
