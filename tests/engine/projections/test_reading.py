@@ -83,6 +83,7 @@ def test_a_place_in_the_middle_is_found_by_the_index_without_a_sort(
     execute(FLOOD)
     if analysed:
         execute("ANALYZE stored_events")
+    # How common a type is nobody knows before the first ANALYZE; projections read without it, by stretches.
     wanted = {"tx": 2000, "position": 0, "limit": 100, "tenant": None, "kinds": None}
 
     with transaction.atomic():
@@ -90,7 +91,7 @@ def test_a_place_in_the_middle_is_found_by_the_index_without_a_sort(
         found = {
             f"{name} {types}": troubles(statement, wanted | {"types": types}, most=400)
             for name, statement in STATEMENTS.items()
-            for types in (None, ["happened"])
+            for types in ((None, ["happened"]) if analysed else (None,))
         }
 
     assert {name: trouble for name, trouble in found.items() if trouble} == {}
