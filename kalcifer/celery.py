@@ -24,6 +24,8 @@ from django.db import close_old_connections, connections
 from kalcifer import collector, kept_connections, logging
 from kalcifer.embedded import servers
 
+BACKGROUND_NICENESS = 10
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kalcifer.settings")
 
 # Messages are JSON, so a worker that runs as root is no wider open than any other process of root.
@@ -54,6 +56,14 @@ def show_life(sender: Any, **_: Any) -> None:
 def configure_logging(**_: Any) -> None:
     """Write the same JSON lines as every other process."""
     logging.configure()
+
+
+# Read models and maintenance take what the runs themselves leave of the machine; they still get a tenth of it.
+@worker_process_init.connect
+def step_aside(**_: Any) -> None:
+    """Have the processes of the background role run at a lower priority."""
+    if settings.KALCIFER_ROLE == "background":
+        os.nice(BACKGROUND_NICENESS)
 
 
 @worker_process_init.connect
