@@ -73,17 +73,13 @@ def test_an_open_transaction_holds_back_its_own_events_and_younger_ones(append: 
     assert len(reading.read_after(0, 0, limit=10)) == 2
 
 
-@pytest.mark.parametrize("analysed", [False, True], ids=["before_analyze", "after_analyze"])
 @pytest.mark.parametrize("plan", ["force_custom_plan", "force_generic_plan"])
 def test_a_place_in_the_middle_is_found_by_the_index_without_a_sort(
     transactional_db: None,
     plan: str,
-    analysed: bool,  # noqa: FBT001
 ) -> None:
     execute(FLOOD)
-    if analysed:
-        execute("ANALYZE stored_events")
-    # How common a type is nobody knows before the first ANALYZE; projections read without it, by stretches.
+    execute("ANALYZE stored_events")
     wanted = {"tx": 2000, "position": 0, "limit": 100, "tenant": None, "kinds": None}
 
     with transaction.atomic():
@@ -91,7 +87,7 @@ def test_a_place_in_the_middle_is_found_by_the_index_without_a_sort(
         found = {
             f"{name} {types}": troubles(statement, wanted | {"types": types}, most=400)
             for name, statement in STATEMENTS.items()
-            for types in ((None, ["happened"]) if analysed else (None,))
+            for types in (None, ["happened"])
         }
 
     assert {name: trouble for name, trouble in found.items() if trouble} == {}
