@@ -22,21 +22,27 @@ logger = logging.getLogger(__name__)
 
 # Finds due timers and locks their instances, in the order in which they are due; whoever is locked elsewhere is passed
 # over. A timer whose participant has an event in the inbox that may still win, by its own time, is left for the router.
-# OFFSET and the subquery keep it one look for each timer: planned as joins, it may begin at the inbox or at a flow.
+# OFFSET and the subqueries keep it one look for each timer: planned as joins, it may begin at the inbox, at a flow or
+# at the instances.
 TAKE_DUE = f"""
     SELECT {rows.COLUMNS}, (SELECT f.status = 'paused' FROM flows f WHERE f.id = taken.flow_id) AS paused,
-           t.id, t.node_id, t.due_at
-      FROM timers t JOIN flow_instances taken ON taken.id = t.instance_id
-     WHERE t.due_at <= %(now)s AND NOT t.held AND t.instance_id IS NOT NULL
-       AND NOT EXISTS (
-           SELECT 1 FROM event_subscriptions s JOIN inbound_events e
-               ON e.tenant_id = s.tenant_id AND e.participant_id = s.participant_id AND e.event_type = s.event_type
-            WHERE s.instance_id = t.instance_id AND s.node_id = t.node_id AND e.routed_at IS NULL AND e.event_id <> ''
-                AND e.occurred_at <= t.due_at
-           OFFSET 0)
-     ORDER BY t.due_at, t.id
+           due.id, due.node_id, due.due_at
+      FROM (SELECT t.id, t.node_id, t.due_at, t.instance_id
+              FROM timers t
+             WHERE t.due_at <= %(now)s AND NOT t.held AND t.instance_id IS NOT NULL
+               AND NOT EXISTS (
+                   SELECT 1 FROM event_subscriptions s JOIN inbound_events e
+                       ON e.tenant_id = s.tenant_id AND e.participant_id = s.participant_id
+                           AND e.event_type = s.event_type
+                    WHERE s.instance_id = t.instance_id AND s.node_id = t.node_id AND e.routed_at IS NULL
+                        AND e.event_id <> '' AND e.occurred_at <= t.due_at
+                   OFFSET 0)
+             ORDER BY t.due_at, t.id
+            OFFSET 0) AS due
+           CROSS JOIN LATERAL (
+               SELECT * FROM flow_instances i WHERE i.id = due.instance_id FOR NO KEY UPDATE SKIP LOCKED
+           ) AS taken
      LIMIT %(limit)s
-       FOR NO KEY UPDATE OF taken SKIP LOCKED
 """
 
 # Decides who fires a timer: between the look and the lock it may have gone, or have been held by a pause of its
