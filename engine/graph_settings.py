@@ -1,11 +1,12 @@
 """The `settings` of a graph: who may enter, when a run ends early, and what its sends must respect."""
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from engine.expressions import EVERYTHING, InvalidPath, Rule, compile_path
+from engine.expressions import EVERYTHING, InvalidPath, Rule, Scope, bind, compile_path
 from engine.nodes import config
 from engine.nodes.base import NodeConfig
 from engine.nodes.duration import Duration
@@ -142,6 +143,17 @@ def parse_settings(raw: Any) -> Settings:
     if problems := list(_contradictions(settings)):
         raise InvalidConfig(problems)
     return settings
+
+
+def listeners_of(
+    settings: Settings, entry: dict[str, Any], now: datetime
+) -> Iterator[tuple[str, str, Any, datetime | None]]:
+    """What is listened for from entry on: (event type, `exit` or `goal`, rule on the event, until when)."""
+    scope = Scope(entry=entry, now=now)
+    for criterion in settings.exit_criteria.events:
+        yield criterion.event_type, "exit", bind(criterion.filter.raw, scope), None
+    if (goal := settings.goal) is not None and goal.event_type:
+        yield goal.event_type, "goal", bind(goal.filter.raw, scope), now + goal.window
 
 
 def _contradictions(settings: Settings) -> list[ConfigProblem]:

@@ -26,6 +26,8 @@ JSON = dict[str, Any]
 logger = logging.getLogger(__name__)
 
 LIVE = ("running", "waiting", "paused")
+# Of the listeners of one event, whoever waits for it hears it first.
+ORDER = {"wait": 0, "goal": 1, "exit": 2}
 
 # Who listens for the events of a wave. One row per subscription and event.
 LISTENERS = """
@@ -52,16 +54,15 @@ def route_wave(wave: Sequence[Arrival], now: datetime, metadata: dict[str, str],
         bursts[row.id] = batch.open_burst(row, now)
     paused = {row.id for row in found.values() if row.paused}
     spent: list[str] = []
-    order = {"wait": 0, "goal": 1, "exit": 2}
     for place, sub_id, kind, instance_id, node_id, raw_filter, since, until in sorted(
-        listeners, key=lambda each: (each[0], order[each[2]], each[1])
+        listeners, key=lambda each: (each[0], ORDER[each[2]], each[1])
     ):
         if instance_id not in bursts:
             continue
         arrival, burst = wave[place - 1], bursts[instance_id]
         burst.cause = arrival.as_cause()
-        listener = _Listener(kind, node_id, raw_filter, since, until, instance_id in paused)
-        if _guarded(listener, arrival, burst):
+        listener = Listener(kind, node_id, raw_filter, since, until, instance_id in paused)
+        if hear(listener, arrival, burst):
             spent.append(sub_id)
     wanted = entries.find(wave, now)
     heard = [burst for burst in bursts.values() if burst.events]
@@ -85,7 +86,7 @@ def hold_listeners(arrivals: Sequence[Arrival]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Listener:
+class Listener:
     """A subscription that an event has reached."""
 
     kind: str
@@ -110,8 +111,12 @@ class _Listener:
         return parse(orjson.loads(self.raw_filter)).matches(scope)
 
 
-# A listener that raises is its own trouble: the event goes on to the others. Tells whether the subscription is used up.
-def _guarded(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:
+def hear(listener: Listener, arrival: Arrival, burst: Burst) -> bool:
+    """
+    Have a listener's run hear of an event, and note on the event what it did; tell whether the subscription is used up.
+
+    A listener that raises is its own trouble: the event goes on to the others.
+    """
     try:
         return _HEAR[listener.kind](listener, arrival, burst)
     except Exception as error:
@@ -121,7 +126,7 @@ def _guarded(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:
         return False
 
 
-def _hear_wait(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:
+def _hear_wait(listener: Listener, arrival: Arrival, burst: Burst) -> bool:
     token = burst.state.tokens.get(listener.node_id)
     if token is None or token["status"] != "waiting" or burst.state.status not in LIVE:
         return False
@@ -139,7 +144,7 @@ def _hear_wait(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:
 
 # What arrived before the wait began counts only where it looks back, and once. The look-back has judged what it could
 # see; an event whose transaction committed after it comes to be judged here.
-def _counts(listener: _Listener, arrival: Arrival, burst: Burst, *, iso_since: str) -> bool:
+def _counts(listener: Listener, arrival: Arrival, burst: Burst, *, iso_since: str) -> bool:
     if arrival.received_at < listener.since:
         return False
     if arrival.received_at >= datetime.fromisoformat(iso_since):
@@ -147,7 +152,7 @@ def _counts(listener: _Listener, arrival: Arrival, burst: Burst, *, iso_since: s
     return arrival.occurred_at >= listener.since and not burst.has_used(arrival.event_id)
 
 
-def _hear_goal(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:
+def _hear_goal(listener: Listener, arrival: Arrival, burst: Burst) -> bool:
     goal = burst.program.settings.goal
     if goal is None or (listener.until is not None and arrival.occurred_at > listener.until):
         return goal is None
@@ -162,7 +167,7 @@ def _hear_goal(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:
     return True
 
 
-def _hear_exit(listener: _Listener, arrival: Arrival, burst: Burst) -> bool:
+def _hear_exit(listener: Listener, arrival: Arrival, burst: Burst) -> bool:
     if burst.state.status in LIVE and listener.matches(arrival, burst) and not _resolved(arrival, burst):
         _exit(arrival, burst, "exit_criteria")
     return False

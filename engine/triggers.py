@@ -18,7 +18,8 @@ from engine.connections import execute
 from engine.event_store.events import Event
 from engine.execution import program, state, write
 from engine.execution.program import Program
-from engine.expressions import MISSING, Scope, bind, compile_path
+from engine.expressions import MISSING, Scope, compile_path
+from engine.graph_settings import listeners_of
 from flows.models import Flow, FlowInstance
 
 JSON = dict[str, Any]
@@ -258,20 +259,12 @@ class _Run:
         event = Event("flow_started", data, 1, self.now)
         return _Birth(verdict, state.apply(new, event), orjson.dumps(data))
 
-    # What ends the run from outside, and what its goal is, is listened for from entry on.
     def _listeners(self, new: state.InstanceState) -> Iterable[str]:
-        settings = self.program.settings
-        scope = Scope(entry=new.entry, now=self.now)
-        for criterion in settings.exit_criteria.events:
-            yield self._listener(new, criterion.event_type, "exit", bind(criterion.filter.raw, scope), None)
-        if (goal := settings.goal) is not None and goal.event_type:
-            yield self._listener(new, goal.event_type, "goal", bind(goal.filter.raw, scope), self.now + goal.window)
-
-    def _listener(self, new: state.InstanceState, event_type: str, kind: str, rule: Any, until: datetime | None) -> str:
-        return write.line(
-            write.new_id(), new.tenant_id, new.participant_id, event_type, kind, new.id, "",
-            orjson.dumps(rule).decode() if rule else None, self.now, until,
-        )  # fmt: skip
+        for event_type, kind, rule, until in listeners_of(self.program.settings, new.entry, self.now):
+            yield write.line(
+                write.new_id(), new.tenant_id, new.participant_id, event_type, kind, new.id, "",
+                orjson.dumps(rule).decode() if rule else None, self.now, until,
+            )  # fmt: skip
 
     def _refuse_live(self, refused: list[_Birth]) -> None:
         if not refused:
