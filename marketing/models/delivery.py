@@ -67,6 +67,9 @@ class Delivery(StatefulModel):
 
     `key` is the node run's idempotency key: however often a step is repeated, there is one message. `history` is
     `[{status, at, detail}]`. `counted_at` (engine time) is when a frequency cap counts it from; null frees the slot.
+    `reserved_at` is when a cap had let it through; it comes before whatever was counted after that.
+    `due_at` (engine time) is until when it rests; `claim` names the attempt that is handing it over; `awaited` says
+    that its run waits for what becomes of it; `resend_of` is the message that an operator sent once more.
     """
 
     TRANSITIONS = Transitions(
@@ -126,11 +129,18 @@ class Delivery(StatefulModel):
     collapse_key = models.CharField(max_length=255, blank=True, default="")
     history = JSONField(default=list)
     expires_at = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(null=True, blank=True)
+    claim = models.CharField(max_length=64, blank=True, default="")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    awaited = models.BooleanField(default=False)
+    resend_of = models.UUIDField(null=True, blank=True)
     counted_at = models.DateTimeField(null=True, blank=True)
+    reserved_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True, blank=True)
     read_at = models.DateTimeField(null=True, blank=True)
     dismissed_at = models.DateTimeField(null=True, blank=True)
+    shown_until = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[StatefulManager["Delivery"]] = StatefulManager()
 
@@ -144,6 +154,15 @@ class Delivery(StatefulModel):
             models.Index(fields=("tenant", "participant_id", "channel", "counted_at"), name="delivery_counted"),
             models.Index(fields=("instance_id", "node_id"), name="delivery_by_instance"),
             models.Index(fields=("tenant", "status", "id"), name="delivery_by_status"),
+            models.Index(fields=("tenant", "channel", "id"), name="delivery_by_channel"),
+            models.Index(fields=("tenant", "participant_id", "id"), name="delivery_by_participant"),
+            models.Index(fields=("tenant", "flow_id", "id"), name="delivery_by_flow"),
+            models.Index(fields=("due_at", "id"), condition=Q(due_at__isnull=False), name="delivery_fetch_due"),
+            models.Index(
+                fields=("tenant", "participant_id", "collapse_key"),
+                condition=Q(status="queued") & ~Q(collapse_key=""),
+                name="delivery_to_collapse",
+            ),
             models.Index(
                 fields=("tenant", "provider", "provider_message_id"),
                 condition=~Q(provider_message_id=""),
@@ -156,7 +175,7 @@ class Delivery(StatefulModel):
 
 
 class CapSlot(models.Model):
-    """A send that a `frequency_cap` has allowed and that has not been queued yet."""
+    """A send that the `frequency_cap` of this node has allowed and that has not been queued yet."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     tenant = models.ForeignKey(
@@ -164,6 +183,7 @@ class CapSlot(models.Model):
     )
     flow_id = models.UUIDField()
     instance_id = models.UUIDField()
+    node_id = models.CharField(max_length=64)
     participant_id = models.CharField(max_length=255)
     channel = models.CharField(max_length=16)
     reserved_at = models.DateTimeField()
@@ -173,7 +193,7 @@ class CapSlot(models.Model):
     class Meta:
         db_table = "cap_slots"
         ordering = ("-id",)
-        constraints = (models.UniqueConstraint(fields=("instance_id", "channel"), name="cap_slot_one_per_channel"),)
+        constraints = (models.UniqueConstraint(fields=("instance_id", "node_id"), name="cap_slot_one_per_node"),)
         indexes = (models.Index(fields=("tenant", "participant_id", "channel"), name="cap_slot_by_participant"),)
 
     def __str__(self) -> str:
