@@ -102,7 +102,12 @@ class SegmentDue(models.Model):
                 name="segment_due_once",
             ),
         )
-        indexes = (models.Index(fields=("due_at", "id"), name="segment_due_fetch"),)
+        indexes = (
+            models.Index(fields=("due_at", "id"), name="segment_due_fetch"),
+            models.Index(
+                fields=("tenant", "participant_id"), condition=models.Q(segment__isnull=True), name="segment_due_of"
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.participant_id} at {self.due_at}"
