@@ -4,7 +4,7 @@ from marketing.models.consent import CHANNELS, Consent, ConsentChange, Suppressi
 from marketing.models.customer import Customer, PushToken
 from marketing.models.delivery import CapSlot, Channel, Conversion, Delivery, DeliveryStatus
 from marketing.models.importing import ImportChunk
-from marketing.models.journey import Journey, JourneyStatus
+from marketing.models.journey import Intake, Journey, JourneyStatus
 from marketing.models.segment import Segment, SegmentDue, SegmentMember
 from marketing.models.template import Coupon, CouponPool, Link, Template, TemplateVersion
 
@@ -21,6 +21,7 @@ __all__ = [
     "Delivery",
     "DeliveryStatus",
     "ImportChunk",
+    "Intake",
     "Journey",
     "JourneyStatus",
     "Link",
