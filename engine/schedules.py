@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -31,12 +32,30 @@ MAX_PARTICIPANTS = 10_000
 # Which fields say when, by kind; the others must be empty.
 TIMED_BY = {Kind.CRON: "cron", Kind.INTERVAL: "every", Kind.ONCE: "at"}
 
+
+class Source(Protocol):
+    """Audiences that an app keeps itself, of any size: a schedule only begins to let them in."""
+
+    def knows(self, tenant_id: UUID, name: str) -> bool:
+        """Tell whether the tenant has an audience of this name."""
+
+    def let_in(self, schedule: FlowSchedule, name: str) -> JSON:
+        """Begin to start the flow for the audience, in the caller's transaction; give what is noted as the result."""
+
+
 _audiences: dict[str, Audience] = {}
+_sources: list[Source] = []
 
 
 def register_audience(name: str, audience: Audience) -> None:
     """Let schedules start flows for whoever `audience(tenant)` names when the time has come."""
     _audiences[name] = audience
+
+
+def register_source(source: Source) -> None:
+    """Let schedules name the audiences of a source; may be called twice."""
+    if source not in _sources:
+        _sources.append(source)
 
 
 def next_moment(schedule: FlowSchedule, after: datetime) -> datetime | None:
@@ -122,6 +141,9 @@ def _result(schedule: FlowSchedule) -> JSON:
 
 
 def _start_all(schedule: FlowSchedule) -> JSON:
+    source = _source_of(schedule)
+    if source is not None:
+        return source.let_in(schedule, schedule.audience)
     due = schedule.next_at.isoformat() if schedule.next_at else ""
     refusals: Counter[str] = Counter()
     started = 0
@@ -147,6 +169,13 @@ def _participants(schedule: FlowSchedule) -> Iterable[str]:
     return _audiences[schedule.audience](schedule.tenant)
 
 
+# An audience that was registered goes before one of the same name that a tenant made.
+def _source_of(schedule: FlowSchedule) -> Source | None:
+    if not schedule.audience or schedule.audience in _audiences:
+        return None
+    return next((each for each in _sources if each.knows(schedule.tenant_id, schedule.audience)), None)
+
+
 def _chunks(participants: Iterable[str]) -> Iterator[list[str]]:
     found = iter(participants)
     while some := list(dict.fromkeys(islice(found, CHUNK))):
@@ -169,7 +198,7 @@ def _problems(schedule: FlowSchedule, now: datetime) -> Iterator[Problem]:
     yield from _timing_problems(schedule, now)
     if bool(schedule.participants) == bool(schedule.audience):
         yield Problem("required", "Name either participants or an audience.", "participants")
-    if schedule.audience and schedule.audience not in _audiences:
+    if schedule.audience and schedule.audience not in _audiences and _source_of(schedule) is None:
         yield _unknown_audience(schedule.audience)
     if len(schedule.participants) > MAX_PARTICIPANTS:
         yield Problem("max_length", f"At most {MAX_PARTICIPANTS} participants; use an audience.", "participants")

@@ -5,6 +5,7 @@ FlowError
 ├── IllegalTransition   invalid_transition
 ├── FlowArchived        flow_archived
 ├── FlowNotDraft        flow_not_draft
+├── FlowInUse           flow_has_journeys
 ├── NoVersion           no_version
 ├── VersionPublished    version_published
 ├── InvalidStrategy     invalid_strategy
@@ -46,6 +47,12 @@ class FlowNotDraft(FlowError):
     """Only a flow in draft can be deleted; archive this one instead."""
 
     code = "flow_not_draft"
+
+
+class FlowInUse(FlowError):
+    """Journeys are built on this flow; delete them first."""
+
+    code = "flow_has_journeys"
 
 
 class NoVersion(FlowError):

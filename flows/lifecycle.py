@@ -8,9 +8,10 @@ from enum import StrEnum
 from typing import Any
 
 from django.db import transaction
+from django.db.models import ProtectedError
 
 from flows import clock, locks, publishing, versions
-from flows.errors import FlowArchived, FlowNotDraft, IllegalTransition, NoVersion
+from flows.errors import FlowArchived, FlowInUse, FlowNotDraft, IllegalTransition, NoVersion
 from flows.models import Flow, FlowTrigger
 from flows.models.flow import FlowStatus
 from flows.models.version import VersionStatus
@@ -40,6 +41,8 @@ class Resumption:
 
 # Called in the transaction that resumes a flow, with its row locked; the engine puts its own here at start-up.
 on_resume: list[Callable[[Resumption], None]] = []
+# Called in the transaction that gives a flow another status, with its row locked; what is built on flows follows here.
+on_move: list[Callable[[Flow], None]] = []
 
 
 def create(tenant: Tenant, name: str, *, description: str = "", graph: Any = None) -> Flow:
@@ -124,13 +127,16 @@ def duplicate(flow: Flow, *, name: str = "") -> Flow:
 
 
 def delete(flow: Flow) -> None:
-    """Delete a flow that was never active, with its versions."""
+    """Delete a flow that was never active, with its versions; not one that something is built on."""
     with _locked(flow):
         if flow.status != FlowStatus.DRAFT:
             raise FlowNotDraft
         Flow.objects.filter(pk=flow.pk).update(active_version=None)
         flow.active_version = None
-        flow.delete()
+        try:
+            flow.delete()
+        except ProtectedError as error:
+            raise FlowInUse from error
 
 
 @contextmanager
@@ -150,3 +156,5 @@ def _move(flow: Flow, target: FlowStatus, **columns: Any) -> None:
     for field, value in {"status": target, **columns}.items():
         setattr(flow, field, value)
     flow.save(update_fields=["status", "updated_at", *columns])
+    for follow in on_move:
+        follow(flow)

@@ -2,8 +2,6 @@ import django.contrib.postgres.indexes
 import django.db.models.deletion
 from django.db import migrations, models
 
-import tenants.fields
-
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -29,7 +27,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField("journey", "include_existing", models.BooleanField(blank=True, null=True)),
         migrations.AddField("journey", "launch_at", models.DateTimeField(blank=True, null=True)),
-        migrations.AddField("journey", "launch_error", tenants.fields.JSONField(blank=True, editable=False, null=True)),
+        migrations.AddField("journey", "launch_error", models.JSONField(blank=True, editable=False, null=True)),
         migrations.AddIndex("journey", models.Index(fields=["tenant", "id"], name="journey_list")),
         migrations.AddIndex(
             "journey", django.contrib.postgres.indexes.GinIndex(fields=["tags"], name="journey_by_tag")
@@ -61,7 +59,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("entry_node", models.CharField(max_length=64)),
-                ("context", tenants.fields.JSONField(default=dict)),
+                ("context", models.JSONField(default=dict)),
                 ("at", models.DateTimeField()),
                 ("after", models.UUIDField()),
                 ("per_minute", models.PositiveIntegerField(blank=True, null=True)),
