@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from engine.code_ports import CodeFailed, FunctionLookup, Sandbox
 from engine.signatures import Scheme
 
 JSON = dict[str, Any]
@@ -95,7 +96,11 @@ class PreferenceLookup(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One thing to say to one participant; `key` is the same however often it is handed over."""
+    """
+    One thing to say to one participant; `key` is the same however often it is handed over.
+
+    `payload` has what its node says (engine.nodes.sending): the template or the content, vars, class, topic and so on.
+    """
 
     key: str
     instance_id: str
@@ -103,6 +108,9 @@ class Message:
     participant_id: str
     channel: str
     payload: JSON = field(default_factory=dict)
+    delivery_id: str = ""
+    flow_id: str = ""
+    at: datetime | None = None
 
 
 class MessageSender(Protocol):
@@ -110,6 +118,28 @@ class MessageSender(Protocol):
 
     def enqueue_many(self, tenant_id: str, messages: Sequence[Message]) -> Sequence[JSON]:
         """Queue messages durably, in the caller's transaction; give the result of each, in order."""
+
+    def cancel_many(self, tenant_id: str, delivery_ids: Sequence[str]) -> None:
+        """Take back what has not been handed over yet, in the caller's transaction: its run was ended from outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """A message of a rehearsal, and what is known when it would be queued."""
+
+    message: Message
+    at: datetime
+    participant: JSON | None
+    preferences: Preferences | None
+    entry: JSON
+    run: JSON
+
+
+class MessagePreview(Protocol):
+    """Knows how messages would look."""
+
+    def preview_many(self, tenant_id: str, rehearsed: Sequence[Rehearsed]) -> Sequence[JSON]:
+        """Give, of each, what differs from a message that is sent at once: its status, its parts; and leave no trace."""
 
 
 class DeliveryLookup(Protocol):
@@ -197,6 +227,10 @@ class HttpCaller(Protocol):
         """Give the response, without following redirects; raise CallFailed when none came."""
 
 
+class Busy(Exception):
+    """No hand is free for work of this kind: it is put off, and the attempt does not count."""
+
+
 class Nobody:
     """Answers every port with "missing": what stands behind a port until an app binds its own adapter."""
 
@@ -225,6 +259,13 @@ class Nobody:
         """Say nothing, for want of a provider."""
         return [{"status": "skipped", "reason": "no_provider", "channel": message.channel} for message in messages]
 
+    def cancel_many(self, tenant_id: str, delivery_ids: Sequence[str]) -> None:
+        """Have nothing to take back."""
+
+    def preview_many(self, tenant_id: str, rehearsed: Sequence[Rehearsed]) -> Sequence[JSON]:
+        """Say nothing, for want of a provider."""
+        return [{"status": "skipped", "reason": "no_provider"} for _ in rehearsed]
+
     def states_many(self, tenant_id: str, instance_ids: Sequence[str]) -> Mapping[str, Mapping[str, JSON]]:
         """Know of no message."""
         return {}
@@ -240,6 +281,17 @@ class Nobody:
         """Reach nothing."""
         raise CallFailed("no_http", "nothing is bound to call other systems with", retryable=False)
 
+    def run(self, source: str, names: JSON, *, seconds: float, now: datetime, seed: str) -> Any:
+        """Run nothing."""
+        raise CodeFailed("no_sandbox", "Nothing is bound to run code in.")
+
+    def fault_in(self, source: str) -> str | None:
+        """Find no fault."""
+        return None
+
+    def find(self, name: str) -> None:
+        """Know no function."""
+
 
 _NOBODY = Nobody()
 
@@ -252,10 +304,13 @@ class Ports:
     segments: SegmentLookup = _NOBODY
     preferences: PreferenceLookup = _NOBODY
     messages: MessageSender = _NOBODY
+    previews: MessagePreview = _NOBODY
     deliveries: DeliveryLookup = _NOBODY
     conversions: ConversionSink = _NOBODY
     secrets: SecretLookup = _NOBODY
     http: HttpCaller = _NOBODY
+    sandbox: Sandbox = _NOBODY
+    functions: FunctionLookup = _NOBODY
 
 
 @dataclass(slots=True)

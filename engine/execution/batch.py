@@ -144,11 +144,13 @@ def _visits(rows: Sequence[Row], bursts: Sequence[Burst]) -> list[Visit]:
     segments = _fetched(
         Need.SEGMENTS, bursts, lambda tenant, ids: ports.bound().segments.memberships_many(tenant, ids, names)
     )
+    deliveries = _deliveries(bursts)
     return [
         Visit(
             row,
             Executor(
                 burst,
+                deliveries=deliveries.get(row.id),
                 participant=profiles.get((burst.state.tenant_id, burst.state.participant_id)),
                 preferences=preferences.get((burst.state.tenant_id, burst.state.participant_id)),
                 segments=segments.get((burst.state.tenant_id, burst.state.participant_id), frozenset()),
@@ -172,6 +174,16 @@ def _fetched(
         for tenant, ids in wanted.items()
         for participant, known in fetch_many(tenant, sorted(ids)).items()
     }
+
+
+# What became of the messages of those whose programs want to know it, by instance and node.
+def _deliveries(bursts: Sequence[Burst]) -> dict[str, Mapping[str, JSON]]:
+    wanted: dict[str, list[str]] = {}
+    for burst in bursts:
+        if Need.DELIVERIES in burst.program.needs:
+            wanted.setdefault(burst.state.tenant_id, []).append(burst.state.id)
+    lookup = ports.bound().deliveries
+    return {key: states for tenant, ids in wanted.items() for key, states in lookup.states_many(tenant, ids).items()}
 
 
 # A run that ended or failed meanwhile waits for nothing.

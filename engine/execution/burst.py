@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -75,7 +76,8 @@ class Burst:
     `effects` are for the ports. `was` and `previous` are the status and sequence it was read with: the guard of its
     UPDATE. `disarmed` names tokens whose timer and wait subscriptions go; `recheck` has the loop look at it although no
     token runs, `looked` says that this is the loop's own look; `cause` is what the metadata of its events says beside
-    the batch's; `had_waits` says that rows of earlier batches may listen, wait or work for it.
+    the batch's; `had_waits` says that rows of earlier batches may listen, wait or work for it; `withdrawn` names the
+    messages that an end from outside takes back, where they have not been handed over.
     """
 
     state: InstanceState
@@ -93,6 +95,7 @@ class Burst:
     activities: list[ActivityRow] = field(default_factory=list)
     effects: list[Any] = field(default_factory=list)
     disarmed: set[str] = field(default_factory=set)
+    withdrawn: list[str] = field(default_factory=list)
     ended: bool = False
     frozen: bool = False
     context_changed: bool = False
@@ -190,6 +193,8 @@ class Burst:
         for each in self.state.tokens.values():
             if each["step"] is not None and each["status"] != "failed":
                 self.end_step(each["node_id"], status="cancelled")
+        if kind == "exited" and data["node"] is None:
+            self.withdrawn = [*_messages_of(self.state)]
         self.record(kind, data)
         self.ended = True
         self.timers.clear()
@@ -216,3 +221,11 @@ class Burst:
         return event_id == self.state.entry_event or any(
             isinstance(each, dict) and each.get("event_id") == event_id for each in results
         )
+
+
+# What it has queued, also where it waits for what becomes of a message.
+def _messages_of(state: InstanceState) -> Iterator[str]:
+    waits = ((each["waiting_for"] or {}).get("wait") for each in state.tokens.values())
+    for each in (*state.accumulated.values(), *waits):
+        if isinstance(each, dict) and isinstance(key := each.get("delivery_id"), str):
+            yield key

@@ -22,6 +22,16 @@ def write(bursts: Iterable[Burst]) -> None:
         write_of(tenant_id, effects)
 
 
+def withdraw(bursts: Iterable[Burst]) -> None:
+    """Take back the messages of runs that were ended from outside; no statement where there are none."""
+    gathered: dict[str, list[str]] = defaultdict(list)
+    for burst in bursts:
+        if burst.withdrawn:
+            gathered[burst.state.tenant_id] += burst.withdrawn
+    for tenant_id, delivery_ids in gathered.items():
+        ports.bound().messages.cancel_many(tenant_id, delivery_ids)
+
+
 def write_of(tenant_id: str, effects: Sequence[Any]) -> None:
     """Write effects of one tenant, kind by kind, each in its order."""
     bound = ports.bound()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -39,6 +40,7 @@ class Executor:
         participant: JSON | None = None,
         preferences: ports.Preferences | None = None,
         segments: frozenset[str] = frozenset(),
+        deliveries: Mapping[str, JSON] | None = None,
     ) -> None:
         self.burst = burst
         self.waits: dict[str, Waiting] = {}
@@ -62,6 +64,7 @@ class Executor:
             participant=participant,
             preferences=preferences,
             segments=segments,
+            deliveries=deliveries or {},
             default_timezone=program.zone_of(burst.program, run.tenant_id),
             entered_at=run.entered_at,
             aliases=burst.program.aliases,
@@ -132,8 +135,9 @@ class Executor:
 
     # Moves the one context of this instance to the node.
     def _look_at(self, compiled: CompiledNode, wake: JSON | None) -> None:
-        after = self.burst.state.tokens[compiled.id]["after"]
-        self.step.node_id = compiled.id
+        token = self.burst.state.tokens[compiled.id]
+        after = token["after"]
+        self.step.node_id, self.step.attempt = compiled.id, token["attempt"]
         self.step.since_previous = datetime.fromisoformat(after) if after else None
         self.step.wait = wake["wait"] if wake else {}
 
@@ -205,6 +209,8 @@ class Executor:
 
     def _wait(self, compiled: CompiledNode, wait: Waiting) -> None:
         burst = self.burst
+        if wait.effects:
+            self._affect(wait.effects)
         if burst.state.tokens[compiled.id]["step"] is None:
             burst.begin_step(compiled.id, status="waiting")
         burst.record(

@@ -120,6 +120,7 @@ def batch(bursts: Sequence[Burst], *, metadata: dict[str, Any], closing: Sequenc
     copy(COPY_SUBSCRIPTIONS, _subscription_rows(moved))
     copy(COPY_ACTIVITIES, _activity_rows(moved))
     effects.write(moved)
+    effects.withdraw(moved)
     if failed := [burst for burst in moved if burst.state.status == "failed"]:
         for go_on in on_failed:
             go_on(failed, metadata)

@@ -38,7 +38,7 @@ class Waiting:
     The token stays here until `until`, or until one of `event_types` arrives and `filter` matches.
 
     `lookback` says from when events that are already in the inbox count: None for none, else an engine time.
-    `data` is handed back to `resume`.
+    `data` is handed back to `resume`; `effects` are written with the beginning of the wait, as those of Completed are.
     """
 
     until: datetime | None = None
@@ -46,6 +46,7 @@ class Waiting:
     filter: JSON | None = None
     lookback: datetime | None = None
     data: JSON = field(default_factory=dict)
+    effects: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
