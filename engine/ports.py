@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from engine.code_ports import CodeFailed, FunctionLookup, Sandbox
+from engine.message_caps import MessageCaps, NoCaps
 from engine.signatures import Scheme
 
 JSON = dict[str, Any]
@@ -309,6 +310,7 @@ class Ports:
     conversions: ConversionSink = _NOBODY
     secrets: SecretLookup = _NOBODY
     http: HttpCaller = _NOBODY
+    caps: MessageCaps = NoCaps()
     sandbox: Sandbox = _NOBODY
     functions: FunctionLookup = _NOBODY
 

@@ -13,7 +13,7 @@ from django.db import DataError, IntegrityError, InternalError, ProgrammingError
 
 from engine import ports
 from engine.event_store.events import Event
-from engine.execution import claim, lookback, program, uptake, write
+from engine.execution import caps, claim, lookback, program, uptake, write
 from engine.execution.burst import Burst
 from engine.execution.executor import Executor
 from engine.execution.rows import Row
@@ -115,8 +115,9 @@ def _fail(burst: Burst, code: str, detail: str) -> Burst:
 
 
 def _run(rows: Sequence[Row], bursts: Sequence[Burst]) -> list[Burst]:
-    visits = _visits(rows, bursts)
+    visits, held_up = _visits(rows, bursts)
     done = {each.row.id: _guarded(each) for each in visits}
+    done |= {each.row.id: each.anew() for each in held_up if each.heard}
     pending = _about_to_wait(visits, done)
     while pending:
         contended = _look_back(pending)
@@ -132,7 +133,8 @@ def _run(rows: Sequence[Row], bursts: Sequence[Burst]) -> list[Burst]:
     return list(done.values())
 
 
-def _visits(rows: Sequence[Row], bursts: Sequence[Burst]) -> list[Visit]:
+# Those who can be run, and those who have to come again because a cap of theirs is being decided on elsewhere.
+def _visits(rows: Sequence[Row], bursts: Sequence[Burst]) -> tuple[list[Visit], list[Visit]]:
     heard = [tuple(burst.events) for burst in bursts]
     for burst in bursts:
         # Only whoever ran and lived is beyond suspicion; an event that reaches a suspect proves nothing.
@@ -145,7 +147,8 @@ def _visits(rows: Sequence[Row], bursts: Sequence[Burst]) -> list[Visit]:
         Need.SEGMENTS, bursts, lambda tenant, ids: ports.bound().segments.memberships_many(tenant, ids, names)
     )
     deliveries = _deliveries(bursts)
-    return [
+    held = caps.hold(bursts)
+    visits = [
         Visit(
             row,
             Executor(
@@ -154,11 +157,14 @@ def _visits(rows: Sequence[Row], bursts: Sequence[Burst]) -> list[Visit]:
                 participant=profiles.get((burst.state.tenant_id, burst.state.participant_id)),
                 preferences=preferences.get((burst.state.tenant_id, burst.state.participant_id)),
                 segments=segments.get((burst.state.tenant_id, burst.state.participant_id), frozenset()),
+                caps=held.caps.get(row.id),
             ),
             events,
         )
         for row, burst, events in zip(rows, bursts, heard, strict=True)
     ]
+    held_up = [each for each in visits if each.row.id in held.contended]
+    return [each for each in visits if each.row.id not in held.contended], held_up
 
 
 # What a port knows of the participants of those whose programs want to know it: one call per tenant, none for nobody.

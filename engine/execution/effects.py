@@ -8,6 +8,7 @@ from typing import Any
 
 from engine import ports
 from engine.execution.burst import Burst
+from engine.message_caps import Reservation
 
 Write = Callable[[str, Sequence[Any]], Any]
 
@@ -37,6 +38,8 @@ def write_of(tenant_id: str, effects: Sequence[Any]) -> None:
     bound = ports.bound()
     writers: dict[type, Write] = {
         ports.ProfileChange: bound.profiles.change_many,
+        # A slot is there before the message that uses it up.
+        Reservation: bound.caps.reserve_many,
         ports.Message: bound.messages.enqueue_many,
         ports.Conversion: bound.conversions.record_many,
     }

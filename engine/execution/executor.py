@@ -10,6 +10,7 @@ from typing import Any, assert_never
 from engine import ports
 from engine.execution import program
 from engine.execution.burst import Burst
+from engine.execution.caps import CapsOfRun
 from engine.execution.program import CompiledNode
 from engine.execution.state import HELD, RUNNING
 from engine.moments import iso
@@ -40,9 +41,11 @@ class Executor:
         participant: JSON | None = None,
         preferences: ports.Preferences | None = None,
         segments: frozenset[str] = frozenset(),
+        caps: CapsOfRun | None = None,
         deliveries: Mapping[str, JSON] | None = None,
     ) -> None:
         self.burst = burst
+        self.caps = caps
         self.waits: dict[str, Waiting] = {}
         run = burst.state
         self.step = StepContext(
@@ -64,6 +67,7 @@ class Executor:
             participant=participant,
             preferences=preferences,
             segments=segments,
+            caps=caps,
             deliveries=deliveries or {},
             default_timezone=program.zone_of(burst.program, run.tenant_id),
             entered_at=run.entered_at,
@@ -144,9 +148,9 @@ class Executor:
     def _take(self, compiled: CompiledNode, outcome: Outcome) -> None:
         match outcome:
             case Completed():
-                self._complete(compiled, None, outcome.result, outcome)
+                self._complete(compiled, None, outcome.result, outcome, effects=outcome.effects)
             case Branched():
-                self._complete(compiled, outcome.branch, outcome.result)
+                self._complete(compiled, outcome.branch, outcome.result, effects=outcome.effects)
             case Waiting():
                 self._wait(compiled, outcome)
             case Failed():
@@ -157,7 +161,13 @@ class Executor:
     # --- outcomes ---
 
     def _complete(
-        self, compiled: CompiledNode, branch: str | None, result: JSON, ends: Completed | None = None
+        self,
+        compiled: CompiledNode,
+        branch: str | None,
+        result: JSON,
+        ends: Completed | None = None,
+        *,
+        effects: tuple[Any, ...] = (),
     ) -> None:
         burst = self.burst
         if not (compiled.edges.get(branch) or compiled.is_end or (ends and ends.ends)):
@@ -165,8 +175,8 @@ class Executor:
                 compiled, ("no_edge", f"No edge leads on from {compiled.id} for the branch {branch or '(none)'}.")
             )
             return
-        if ends is not None and ends.effects:
-            self._affect(ends.effects)
+        if effects:
+            self._affect(effects)
         n = burst.end_step(compiled.id, status="completed", branch=branch, output=result)
         self._go_on(compiled, branch, result, step=n)
         if ends is not None and ends.goal:
@@ -177,6 +187,8 @@ class Executor:
     # What follows in this run sees its own changes, before anybody else does.
     def _affect(self, effects: tuple[Any, ...]) -> None:
         self.burst.effects += effects
+        if self.caps is not None:
+            self.caps.note(effects)
         for effect in effects:
             if isinstance(effect, ports.ProfileChange) and self.step.participant is not None:
                 self.step.participant = ports.bound().profiles.changed(self.step.participant, effect)

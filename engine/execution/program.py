@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.execution.policy import policy_of
 from engine.graph_settings import Settings, parse_settings
+from engine.message_caps import Cap
 from engine.nodes import registry
 from engine.nodes.base import Category, Need, Node, RunsAs
 from engine.nodes.errors import InvalidConfig, UnknownNodeType
@@ -53,6 +54,7 @@ class Program:
     aliases: dict[str, str] = field(default_factory=dict)
     entries: tuple[str, ...] = ()
     segments: frozenset[str] = frozenset()
+    caps: dict[str, Cap] = field(default_factory=dict)
 
     def can_reach(self, source: str, target: str) -> bool:
         """Whether a token at source may still come to target."""
@@ -74,7 +76,8 @@ def compile_graph(raw: dict[str, Any], *, version_id: str = "", version: int = 0
     aliases = aliases_of({node_id: each.config for node_id, each in nodes.items()})
     entries = tuple(each.id for each in nodes.values() if each.node and each.node.category is Category.TRIGGER)
     settings, segments = parse_settings(graph.settings), frozenset(_segments_of(nodes.values()))
-    return Program(version_id, version, settings, nodes, frozenset(needs), aliases, entries, segments)
+    caps = {key: cap for key, each in nodes.items() if each.node and (cap := each.node.cap_of(each.config))}
+    return Program(version_id, version, settings, nodes, frozenset(needs), aliases, entries, segments, caps)
 
 
 @lru_cache(maxsize=512)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from engine.message_caps import Cap
 from engine.nodes.context import StepContext
 from engine.nodes.outcomes import JSON, Outcome
 from engine.nodes.reading import paths_in
@@ -121,6 +122,10 @@ class Node:
             if root == "nodes" and "delivery" in rest.split("."):
                 needs[Need.DELIVERIES] = None
         return tuple(needs)
+
+    def cap_of(self, config: Any) -> Cap | None:
+        """The cap on messages that a node with this config decides on; one that has a cap needs Need.CAPS."""
+        return None
 
     def references_of(self, config: Any) -> Iterable[Reference]:
         """What has to exist outside of the graph for a node with this config to work."""

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from engine.expressions import Rule, Scope, resolve
+from engine.message_caps import RunCaps
 from engine.ports import Preferences
 
 JSON = dict[str, Any]
@@ -45,6 +46,7 @@ class StepContext:
     aliases: Mapping[str, str] = field(default_factory=dict)
     result: JSON | None = None
     segments: frozenset[str] = frozenset()
+    caps: RunCaps | None = None
 
     def scope(self, event: JSON | None = None) -> Scope:
         """Give what the paths of rules and references can see from here."""

@@ -26,10 +26,11 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Branched:
-    """The node is done and the edges of `branch` are taken."""
+    """The node is done and the edges of `branch` are taken; `effects` are as those of Completed."""
 
     branch: str
     result: JSON = field(default_factory=dict)
+    effects: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
