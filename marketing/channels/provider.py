@@ -85,7 +85,7 @@ Verdict = Accepted | Transient | Permanent | Unknown
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A tenant's account with a provider; its credentials are never shown. `channel_id` is None for what is built in."""
+    """A tenant's account with a provider; its credentials are never shown. What is built in has no `channel_id`."""
 
     channel_id: UUID | None
     tenant_id: UUID

@@ -2,7 +2,7 @@
 
 from marketing.models.consent import CHANNELS, Consent, ConsentChange, Suppression, Topic
 from marketing.models.customer import Customer, PushToken
-from marketing.models.delivery import CapSlot, Channel, Conversion, Delivery, DeliveryStatus
+from marketing.models.delivery import CapSlot, Channel, ChannelGate, Conversion, Delivery, DeliveryStatus
 from marketing.models.importing import ImportChunk
 from marketing.models.journey import Intake, Journey, JourneyStatus
 from marketing.models.segment import Segment, SegmentDue, SegmentMember
@@ -12,6 +12,7 @@ __all__ = [
     "CHANNELS",
     "CapSlot",
     "Channel",
+    "ChannelGate",
     "Consent",
     "ConsentChange",
     "Conversion",

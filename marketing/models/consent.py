@@ -112,6 +112,10 @@ class Suppression(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("tenant", "channel", "address"), name="suppression_once_per_address"),
         )
+        indexes = (
+            models.Index(fields=("tenant", "id"), name="suppression_by_tenant"),
+            models.Index(fields=("tenant", "channel", "id"), name="suppression_by_channel"),
+        )
 
     def __str__(self) -> str:
         return f"{self.channel} {self.address}"

@@ -39,9 +39,32 @@ class Channel(models.Model):
                 fields=("tenant", "channel"), condition=Q(is_default=True), name="channel_one_default"
             ),
         )
+        indexes = (models.Index(fields=("tenant", "id"), name="channel_by_tenant"),)
 
     def __str__(self) -> str:
         return self.name
+
+
+class ChannelGate(models.Model):
+    """
+    How much may go through a channel now, for all processes alike; times are of the wall.
+
+    `tokens` is what was left of the rate at `refilled_at`. `failures` counts what failed in a row; `closed_until` is
+    when the next try may be made, and `closings` how often in a row that was put off.
+    """
+
+    channel = models.OneToOneField(Channel, on_delete=models.CASCADE, primary_key=True, related_name="gate")
+    tokens = models.FloatField(default=0)
+    refilled_at = models.DateTimeField()
+    failures = models.PositiveIntegerField(default=0)
+    closings = models.PositiveSmallIntegerField(default=0)
+    closed_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "channel_gates"
+
+    def __str__(self) -> str:
+        return str(self.channel_id)
 
 
 class DeliveryStatus(models.TextChoices):
@@ -167,6 +190,9 @@ class Delivery(StatefulModel):
                 fields=("tenant", "provider", "provider_message_id"),
                 condition=~Q(provider_message_id=""),
                 name="delivery_by_message",
+            ),
+            models.Index(
+                fields=("tenant", "channel", "recipient"), condition=Q(status="bounced"), name="delivery_bounced"
             ),
         )
 
