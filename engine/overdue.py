@@ -70,10 +70,12 @@ FREE_TIMERS = """
     UPDATE timers t SET held = false FROM flow_instances i
      WHERE i.id = t.instance_id AND i.flow_id = %(flow)s AND i.status <> 'paused' AND t.held
 """
+# Also those that belong to the flow and to none of its runs.
 FREE_ACTIVITIES = """
-    UPDATE activities a SET held = false FROM flow_instances i
-     WHERE a.flow_id = %(flow)s AND a.held AND i.id = a.instance_id
-       AND i.status IN ('running', 'waiting', 'compensating')
+    UPDATE activities a SET held = false
+     WHERE a.flow_id = %(flow)s AND a.held AND (a.instance_id IS NULL OR EXISTS (
+           SELECT FROM flow_instances i
+            WHERE i.id = a.instance_id AND i.status IN ('running', 'waiting', 'compensating')))
 """
 NEAR = """
     SELECT DISTINCT date_trunc('milliseconds', t.due_at) FROM timers t JOIN flow_instances i ON i.id = t.instance_id

@@ -1,0 +1,46 @@
+"""Side effects that no token waits for: written with what they follow from, done by activity workers like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from engine import bells
+from engine.bells import Bell
+from engine.connections import execute
+from tenants.ids import uuid7
+
+JSON = dict[str, Any]
+
+WRITE: Final = """
+    INSERT INTO activities (id, tenant_id, flow_id, instance_id, saga_id, node_id, lane, kind, target, input,
+                            idempotency_key, policy, status, attempts, due_at, worker, held, deaths, created_at)
+    SELECT n.id, %(tenant)s, n.flow_id, NULL, NULL, '', '', %(kind)s, '', n.input, %(kind)s || ':' || n.id,
+           %(policy)s::jsonb, 'pending', 0, clock_timestamp() + make_interval(secs => n.pause_s), '', false, 0,
+           clock_timestamp()
+      FROM jsonb_to_recordset(%(records)s::jsonb) AS n(id uuid, flow_id uuid, input jsonb, pause_s float8)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One side effect; while its flow is paused nobody begins it. `pause_s` (wall time) puts it off."""
+
+    flow_id: str | None
+    input: JSON
+    pause_s: float = 0.0
+
+
+def write_many(tenant_id: Any, kind: str, errands: Sequence[Errand], policy: JSON) -> None:
+    """Have side effects of one kind done, in the caller's transaction; no statement where there are none."""
+    if not errands:
+        return
+    records = [
+        {"id": uuid7(), "flow_id": each.flow_id, "input": each.input, "pause_s": each.pause_s} for each in errands
+    ]
+    facts = {"records": orjson.dumps(records).decode(), "policy": orjson.dumps(policy).decode()}
+    execute(WRITE, facts | {"tenant": str(tenant_id), "kind": kind})
+    bells.ring_on_commit(Bell.ACTIVITIES)
