@@ -1,18 +1,22 @@
 """What the API and the admin read."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import Func, OuterRef, Q, QuerySet, Subquery, TextField
 
 from flows.models import ExecutionStep, Flow, FlowInstance, FlowVersion
-from flows.models.instance import LIVE, InstanceStatus
+from flows.models.instance import InstanceStatus
 from tenants.models import Tenant
 
-# The states in which an instance has tokens; the others stand nowhere.
-STANDING = (*LIVE, InstanceStatus.FAILED)
+# The states in which an instance has tokens and does not move by itself: those of the index `instance_at_node`.
+STANDING = (InstanceStatus.WAITING, InstanceStatus.PAUSED, InstanceStatus.COMPENSATING, InstanceStatus.FAILED)
 
 
 def flows(tenant: Tenant | UUID) -> QuerySet[Flow]:
@@ -31,6 +35,19 @@ def versions(flow: Flow) -> QuerySet[FlowVersion]:
     return flow.versions.order_by("-number")
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Rows, newest first, and the conditions that cut them into parts: each part has an index in that order."""
+
+    rows: QuerySet[FlowInstance]
+    parts: tuple[Q, ...]
+
+    @property
+    def whole(self) -> QuerySet[FlowInstance]:
+        """All parts as one queryset, for whoever reads it to the end."""
+        return self.rows.filter(reduce(or_, self.parts, Q()))
+
+
 def instances(
     tenant: Tenant,
     *,
@@ -39,18 +56,32 @@ def instances(
     entered_after: datetime | None = None,
     entered_before: datetime | None = None,
     **exactly: Any,
-) -> QuerySet[FlowInstance]:
+) -> Listing:
     """Give a tenant's instances, newest first; `exactly` are columns with the value they must have."""
     rows = with_names(FlowInstance.objects.for_tenant(tenant)).filter(**exactly).order_by("-id")
-    if statuses := list(statuses):
-        rows = rows.filter(status__in=statuses)
-    if node_id is not None:
-        rows = rows.filter(status__in=STANDING, current_nodes__contains=[{"node_id": node_id}])
     if entered_after is not None:
         rows = rows.filter(entered_at__gt=entered_after)
     if entered_before is not None:
         rows = rows.filter(entered_at__lt=entered_before)
-    return rows
+    wanted = tuple(statuses) or tuple(InstanceStatus.values)
+    if node_id is not None:
+        return Listing(rows.alias(places=_Places("tenant_id", "current_nodes")), _at_node(tenant.pk, node_id, wanted))
+    # A participant has few; all other lists are read status by status.
+    parts = [Q(status__in=wanted)] if "participant_id" in exactly else [Q(status=each) for each in wanted]
+    return Listing(rows, tuple(parts))
+
+
+# A run that is under way moves on by itself, so there are few of them, and the index knows only the others.
+def _at_node(tenant_id: UUID, node_id: str, wanted: Iterable[str]) -> tuple[Q, ...]:
+    parts = [Q(status__in=[each for each in STANDING if each in wanted], places__contains=[f"{tenant_id}:{node_id}"])]
+    if InstanceStatus.RUNNING in wanted:
+        parts.append(Q(status=InstanceStatus.RUNNING, current_nodes__contains=[{"node_id": node_id}]))
+    return tuple(parts)
+
+
+class _Places(Func):
+    function = "instance_places"
+    output_field = ArrayField(TextField())
 
 
 def with_names(rows: QuerySet[FlowInstance]) -> QuerySet[FlowInstance]:

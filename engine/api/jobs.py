@@ -71,7 +71,7 @@ class InstanceBulkView(TenantView):
         given = dict(self.parse(InstanceBulkInput))
         action, ids, reason = given.pop("action"), given.pop("ids", None), given.pop("reason", "")
         refuse_nothing(ids, given)
-        chosen = flow_queries.instances(request.tenant, **as_query(given))
+        chosen = flow_queries.instances(request.tenant, **as_query(given)).whole
         if ids is not None:
             chosen = chosen.filter(pk__in=ids)
         actor = request.principal.actor

@@ -20,7 +20,8 @@ class InstancesView(TenantView):
 
     def get(self, request: TenantRequest) -> Response:
         """List instances, newest first."""
-        return self.paginate(queries.instances(request.tenant, **as_query(self.filters())), InstanceShape)
+        found = queries.instances(request.tenant, **as_query(self.filters()))
+        return self.paginate(found.rows, InstanceShape, parts=found.parts)
 
 
 class FlowInstancesView(TenantView):
@@ -35,8 +36,8 @@ class FlowInstancesView(TenantView):
     def get(self, request: TenantRequest, flow_id: str) -> Response:
         """List the instances of one flow, newest first."""
         flow = self.get_row(Flow, flow_id)
-        rows = queries.instances(request.tenant, **as_query(self.filters()))
-        return self.paginate(rows.filter(flow=flow), InstanceShape)
+        found = queries.instances(request.tenant, **as_query(self.filters()))
+        return self.paginate(found.rows.filter(flow=flow), InstanceShape, parts=found.parts)
 
 
 class InstanceView(TenantView):

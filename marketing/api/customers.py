@@ -196,7 +196,7 @@ class CustomerInstancesView(TenantView):
     def get(self, request: TenantRequest, external_id: str) -> Response:
         """List the customer's runs, newest first."""
         customer = profiles.found(request.tenant, external_id)
-        rows = flow_queries.instances(request.tenant, participant_id=customer.external_id)
+        rows = flow_queries.instances(request.tenant, participant_id=customer.external_id).rows
         return self.paginate(rows, InstanceShape)
 
 

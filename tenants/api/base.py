@@ -30,14 +30,14 @@ KALCIFER_RATE_LIMITS. Refusals are raised as subclasses of `tenants.errors.Kalci
 each its status.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, cast
 from uuid import UUID
 
 import orjson
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from rest_framework import serializers
@@ -239,13 +239,15 @@ class TenantView(ApiView):
         show: "type[serializers.BaseSerializer[Any]] | Callable[[Any], Any]",
         *,
         ordering: tuple[str, ...] = ("-id",),
+        parts: Sequence[Q] = (),
     ) -> Response:
         """A page of the tenant's rows as `{next, previous, results}`; `show` is a serializer class or a function."""
         if not self.paginated:
             raise TypeError(f"{type(self).__name__} lacks paginated = True.")
         query = self.request.query_params
         size = pagination.page_size(query.get("page_size"))
-        page = pagination.cut(self.scoped(queryset), ordering=ordering, size=size, cursor=query.get("cursor"))
+        rows, cursor = self.scoped(queryset), query.get("cursor")
+        page = pagination.cut(rows, ordering=ordering, size=size, cursor=cursor, parts=parts)
         if isinstance(show, type) and issubclass(show, serializers.BaseSerializer):
             results = show(page.rows, many=True).data
         else:

@@ -2,6 +2,7 @@
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -68,10 +69,14 @@ def page_size(text: str | None) -> int:
     return int(text)
 
 
-def cut(queryset: QuerySet[Any], *, ordering: tuple[str, ...], size: int, cursor: str | None) -> Page:
+def cut(
+    queryset: QuerySet[Any], *, ordering: tuple[str, ...], size: int, cursor: str | None, parts: Sequence[Q] = ()
+) -> Page:
     """One page of the queryset.
 
-    `ordering` names columns that are together unique and never null, all ascending or all descending (`-id`).
+    `ordering` names columns that are together unique and never null, all ascending or all descending (`-id`). `parts`
+    are conditions of which each row meets at most one; rows that meet none are left out. Each part is read by its own
+    index in the order of the list, which no index gives for all of them.
     """
     descending = ordering[0].startswith("-")
     columns = [name.removeprefix("-") for name in ordering]
@@ -80,7 +85,8 @@ def cut(queryset: QuerySet[Any], *, ordering: tuple[str, ...], size: int, cursor
     upwards = descending == at.backwards
     if at.values:
         queryset = queryset.filter(_beyond(columns, at.values, upwards=upwards))
-    found = list(queryset.order_by(*(name if upwards else f"-{name}" for name in columns))[: size + 1])
+    order = [name if upwards else f"-{name}" for name in columns]
+    found = list(_first(queryset.order_by(*order), parts, order, size + 1))
     more, rows = len(found) > size, found[:size]
     if at.backwards:
         rows.reverse()
@@ -92,6 +98,13 @@ def cut(queryset: QuerySet[Any], *, ordering: tuple[str, ...], size: int, cursor
         Cursor(_position(rows[-1], columns), of=of) if onwards else None,
         Cursor(_position(rows[0], columns), backwards=True, of=of) if back else None,
     )
+
+
+def _first(queryset: QuerySet[Any], parts: Sequence[Q], order: list[str], many: int) -> QuerySet[Any]:
+    if len(parts) < 2:  # noqa: PLR2004  # nothing to merge
+        return queryset.filter(*parts)[:many]
+    firsts = [queryset.filter(part).values("pk")[:many] for part in parts]
+    return queryset.filter(pk__in=firsts[0].union(*firsts[1:], all=True))[:many]
 
 
 def list_of(queryset: QuerySet[Any], columns: list[str]) -> str:

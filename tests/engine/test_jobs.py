@@ -34,7 +34,9 @@ def crowd(flow_of: Callable[..., Flow]) -> Flow:
 
 
 def request(flow: Flow, action: str, **filters: Any) -> Job:
-    return jobs.request(flow.tenant, "instances", action, chosen=queries.instances(flow.tenant, flow=flow, **filters))
+    return jobs.request(
+        flow.tenant, "instances", action, chosen=queries.instances(flow.tenant, flow=flow, **filters).whole
+    )
 
 
 def test_a_job_works_off_all_that_matched(crowd: Flow, rung: list[bells.Bell]) -> None:
