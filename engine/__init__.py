@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.event_store.events import Event
     from engine.event_store.store import Append, EventStore
     from engine.event_store.upcasters import register_upcaster
+    from engine.functions import flow_function
     from engine.inbox import publish_event
     from engine.operations import cancel, pause, resume, retry
     from engine.patience import Retry
@@ -74,6 +75,7 @@ __all__ = [
     "current_saga_id",
     "current_step",
     "current_task_key",
+    "flow_function",
     "get_saga_status",
     "get_saga_status_sync",
     "pause",
@@ -102,6 +104,7 @@ _HOMES = {
     "engine.state_machine": ("StateMachine",),
     "engine.workflow_scheduler": ("WorkflowScheduler", "current_task_key"),
     "engine.workflow_state": ("WorkflowState",),
+    "engine.functions": ("flow_function",),
     "engine.inbox": ("publish_event",),
     "engine.operations": ("cancel", "pause", "resume", "retry"),
     "engine.patience": ("Retry",),

@@ -17,6 +17,7 @@ from engine.execution.claim import worker_name
 from engine.hands import Hands, Hold
 from engine.leases import Ended, Lease
 from engine.nodes.outcomes import Failed
+from engine.ports import Busy
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ SUSPECTS_EVERY_S = 1.0
 LOOK_EVERY_S = 0.5
 # What found no free thread for so long is handed back.
 BEGIN_WITHIN_S = 1.0
+# What was put off is tried again after so long.
+PUT_OFF_S = 1.0
 # What ends within such a moment is recorded together.
 TOGETHER_S = 0.003
 
@@ -51,6 +54,7 @@ class ActivityWorker:
         self._untold: list[Lease] = []
         self._abandoned: set[Hold] = set()
         self._unrecorded: list[Ended] = []
+        self._put_off: list[Lease] = []
         self._appetite = self._threads
         self._beat_at = 0.0
         self._suspects_at = 0.0
@@ -113,7 +117,7 @@ class ActivityWorker:
     def _turn(self, until: float, metadata: dict[str, Any]) -> int | None:
         leased = self._lease() if time.monotonic() < until and not self._stopping else []
         awaited = not self._stopping and self._awaited
-        busy = leased or len(self._running) > len(self._awaited) or awaited or self._unrecorded
+        busy = leased or len(self._running) > len(self._awaited) or awaited or self._unrecorded or self._put_off
         if not busy and (not self._rung.is_set() or self._stopping):
             return None
         self._submit(leased)
@@ -172,12 +176,18 @@ class ActivityWorker:
             if hold in self._awaited:
                 self._awaited.remove(hold)
                 self._hands.widen(-1)
+            if isinstance(hold.outcome, Busy):
+                self._put_off.append(hold.lease)
+                continue
             ended.append(activities.judge(hold.lease, hold.outcome))
         return ended + self._overdue()
 
     # While calls were quick more was leased than there are threads; what slow calls keep from beginning is given back
     # before its time runs out.
     def _hand_back(self, *, within_s: float = BEGIN_WITHIN_S) -> None:
+        if self._put_off:
+            handing_back.hand_back(self._put_off, pause_s=PUT_OFF_S)
+            self._put_off = []
         now = time.monotonic()
         unbegun = [hold for hold in self._running if now - hold.since > within_s and hold.claim()]
         for hold in unbegun:

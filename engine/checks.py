@@ -66,6 +66,7 @@ def graph_nodes_are_valid(graph: Graph, tenant: Tenant) -> Iterator[Problem]:
     yield from _names(checked)
     yield from _paths(checked)
     yield from _references(checked, str(tenant.pk))
+    yield from _faults(checked)
     yield from _notices(checked, clock.now())
 
 
@@ -197,6 +198,12 @@ def _references(checked: Checked, tenant_id: str) -> Iterator[Problem]:
             if existing is not None and reference.name not in existing:
                 detail = f"There is no {kind} `{reference.name}`."
                 yield Problem("unresolved_reference", detail, f"{at}.{reference.path}", owner)
+
+
+def _faults(checked: Checked) -> Iterator[Problem]:
+    for each in (*checked.nodes.values(), *checked.undoing.values()):
+        for fault in each.node.faults(each.config):
+            yield Problem(fault.code, _sentence(fault.path, fault.message), _join(each.at, fault.path), each.raw.id)
 
 
 def _existing(kind: str, tenant_id: str, names: list[str]) -> frozenset[str] | None:

@@ -19,7 +19,8 @@ class EngineSettings:
     to get its countdown. lease_s: how long an activity is held without a heartbeat. activity_threads: side effects at
     once per process.
     max_deaths: worker processes an instance may take along before it is quarantined. restart_grace_s: how long after a
-    start of PostgreSQL no lease counts as run out.
+    start of PostgreSQL no lease counts as run out. sandbox_processes: how many pieces of users' code compute at once
+    per process, sandbox_s: how long each may.
     """
 
     batch_size: int = 500
@@ -32,6 +33,8 @@ class EngineSettings:
     max_deaths: int = 3
     clock_speed: float | None = None
     sweep_interval_s: float = 1.0
+    sandbox_processes: int = 2
+    sandbox_s: float = 2.0
 
 
 @lru_cache(maxsize=1)

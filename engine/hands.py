@@ -14,6 +14,7 @@ from django.db import connections
 from engine import patience, values
 from engine.leases import Lease
 from engine.nodes.outcomes import Failed, Outcome
+from engine.ports import Busy
 
 logger = logging.getLogger(__name__)
 
@@ -114,9 +115,11 @@ def _work(todo: SimpleQueue[Hold | None], done: SimpleQueue[Hold | None]) -> Non
 
 # Whatever a handler raises is its own activity's failure, also sys.exit(). Connections it opened are closed with it:
 # threads have no request to end.
-def _guarded(hold: Hold) -> Outcome:
+def _guarded(hold: Hold) -> Outcome | Busy:
     try:
         return hold.call()
+    except Busy as busy:
+        return busy
     except BaseException as error:  # nobody else is there to be told
         logger.exception("activity.raised")
         detail = values.storable(f"{type(error).__name__}: {values.words_of(error)}")

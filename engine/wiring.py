@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine import checks, clock, http_caller, overdue, ports, triggers
+from engine import checks, clock, functions, http_caller, overdue, ports, sandbox, triggers
 from engine.analytics.flow_statistics import FlowStatistics
 from engine.analytics.node_statistics import NodeStatistics
 from engine.bus import connecting as bus
@@ -48,7 +48,9 @@ def connect() -> None:
     connecting.connect()
     scheduled_tasks.connect()
     bus.connect()
+    checks.register_resolver("callable", functions.existing)
     ports.bind(http=http_caller.configured(), secrets=VaultLookup())
+    ports.bind(functions=functions.Functions(), sandbox=sandbox.MontySandbox())
 
 
 def category_of(node_type: str) -> str | None:

@@ -29,6 +29,7 @@ EngineError
 ├── InvalidSubscription
 ├── InvalidRetry
 ├── InvalidTenant
+├── InvalidFunction
 ├── InvalidSchedule
 ├── InvalidSignature
 ├── NothingChosen
@@ -61,7 +62,7 @@ EngineError
     └── SagaTakenOver
 """
 
-from engine.errors.base import EngineError, InvalidRetry, InvalidTenant
+from engine.errors.base import EngineError, InvalidFunction, InvalidRetry, InvalidTenant
 from engine.errors.flows import (
     AlreadyInFlow,
     AmbiguousEntryNode,
@@ -136,6 +137,7 @@ __all__ = [
     "InvalidAggregate",
     "InvalidCorrelationKey",
     "InvalidEvent",
+    "InvalidFunction",
     "InvalidMoment",
     "InvalidProjection",
     "InvalidRetry",

@@ -22,3 +22,10 @@ class InvalidTenant(EngineError):
 
     code = "invalid_tenant"
     internal = True
+
+
+class InvalidFunction(EngineError):
+    """Flows cannot call this function, or not by this name."""
+
+    code = "invalid_function"
+    internal = True

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.message_caps import Cap
 from engine.nodes.context import StepContext
-from engine.nodes.outcomes import JSON, Outcome
+from engine.nodes.outcomes import JSON, Branched, Completed, Outcome
 from engine.nodes.reading import paths_in
 from engine.nodes.wakeups import Wakeup
 
@@ -68,7 +68,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A warning about a config; `path` is its place."""
+    """Something to say about a config; `path` is its place."""
 
     code: str
     path: str
@@ -131,6 +131,10 @@ class Node:
         """What has to exist outside of the graph for a node with this config to work."""
         return ()
 
+    def faults(self, config: Any) -> Iterable[Notice]:
+        """What is wrong with a config that only a closer look shows: it is taken at publishing, not at every run."""
+        return ()
+
     def notices(self, config: Any, now: datetime) -> Iterable[Notice]:
         """What an author should know about a config that is valid."""
         return ()
@@ -142,6 +146,11 @@ class Node:
     def execute(self, config: Any, step: StepContext) -> Outcome:
         """Do, or say, what the node is for."""
         raise NotImplementedError
+
+    def rehearse(self, config: Any, step: StepContext) -> Outcome:
+        """Say, and do nothing, what a rehearsal takes for the outcome of a side effect when none was chosen."""
+        branches = self.branches_of(config)
+        return Branched(branches[0]) if branches else Completed()
 
     def resume(self, config: Any, step: StepContext, wakeup: Wakeup) -> Outcome:
         """Go on after a wait."""

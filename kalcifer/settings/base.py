@@ -149,6 +149,8 @@ globals().update(celery.settings(REDIS_URL, prefix=KALCIFER_REDIS_PREFIX))
 # --- Engine and processes ---------------------------------------------------------------------------------------------
 KALCIFER_CLOCK_SPEED = number("KALCIFER_CLOCK_SPEED", 1) if text("KALCIFER_CLOCK_SPEED") else None
 KALCIFER_ACTIVITY_THREADS = integer("KALCIFER_ACTIVITY_THREADS", 32)
+KALCIFER_SANDBOX_PROCESSES = integer("KALCIFER_SANDBOX_PROCESSES", 2)
+KALCIFER_SANDBOX_S = integer("KALCIFER_SANDBOX_S", 2)
 KALCIFER_ALLOW_PRIVATE_ADDRESSES = words("KALCIFER_ALLOW_PRIVATE_ADDRESSES")  # networks, hosts or *
 PORT = integer("PORT", 4500)
 # Where the world reaches this installation: links in messages begin with it.

@@ -1,0 +1,145 @@
+"""
+Code of users, run where it can reach nothing: an interpreter of its own in child processes, with limits on everything.
+
+Which one, and why: docs/decisions/0004-sandbox.md.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic_monty import Monty, MontyCrashedError, MontyError, MontyRuntimeError, MontySyntaxError, ResourceLimits
+
+from engine import values
+from engine.code_ports import CodeFailed
+from engine.conf import engine_settings
+from engine.ports import Busy
+from engine.sandbox_output import NotPlain, as_plain
+
+MAX_MEMORY: Final = 32 * 1024 * 1024
+MAX_DEPTH: Final = 200
+# Questions to the host (a name that is not there, a file): each is answered with no.
+MAX_QUESTIONS: Final = 100
+MAX_DETAIL: Final = 500
+# Computing time of a check, which parses and runs nothing.
+CHECK_S: Final = 1.0
+# The worker is killed when it has not stopped by itself so long after its time.
+GRACE_S: Final = 1.0
+# How long a call waits for a process before it is put off: most run for less than a millisecond.
+PATIENCE_S: Final = 0.25
+CALLS_PER_PROCESS: Final = 1_000
+# What ends code whatever it does about it, as the author is told.
+LIMITS: Final[dict[type[BaseException], tuple[str, str]]] = {
+    TimeoutError: ("code_timeout", "It computed for longer than {seconds:g} s."),
+    MemoryError: ("code_memory", f"It needed more than {MAX_MEMORY // 1024 // 1024} MiB of memory."),
+    RecursionError: ("code_recursion", f"Its functions called each other more than {MAX_DEPTH} deep."),
+}
+
+
+class MontySandbox:
+    """
+    The engine's Sandbox. Threads share it; a forked child starts processes of its own.
+
+    At most `sandbox_processes` calls run at once in a process, so that hostile code never takes all of its hands.
+    """
+
+    def __init__(self) -> None:
+        self._opening = threading.Lock()
+        self._pool: Monty | None = None
+        self._slots = threading.BoundedSemaphore()
+        self._pid = 0
+
+    def run(self, source: str, names: dict[str, Any], *, seconds: float, now: datetime, seed: str) -> Any:
+        """
+        Give the JSON that the code makes of these names, within the seconds, or those that the settings allow if fewer.
+
+        Its clock stands at `now`, and chance follows from `seed`: another attempt computes the same. Raises CodeFailed,
+        and Busy when every process is taken.
+        """
+        seconds = min(seconds, engine_settings().sandbox_s)
+        policy: Any = {"datetime": now, "sleep": "zero", "random_start": {"seed": seed}}
+        try:
+            with self._slot() as pool, pool.checkout(limits=_limits(seconds), os_policy=policy) as session:
+                made = session.feed_run(source, inputs=names, print_callback=_drop)
+            return as_plain(made)
+        except NotPlain as problem:
+            raise CodeFailed("invalid_output", str(problem)) from None
+        except MontyCrashedError as error:
+            detail = values.storable(f"Its process died: {error}", MAX_DETAIL)
+            raise CodeFailed("sandbox_crashed", detail, retryable=True) from error
+        except MontyError as error:
+            raise _failure(error, seconds) from error
+
+    def fault_in(self, source: str) -> str | None:
+        """Say what keeps the code from being run at all, with its line; None where nothing does."""
+        try:
+            # What follows is read, and never reached.
+            with self._slot() as pool, pool.checkout(limits=_limits(CHECK_S)) as session:
+                session.feed_run(f"return\n{source}", print_callback=_drop)
+        except MontyError as error:
+            return _told(error, lines_before=1)
+        return None
+
+    def close(self) -> None:
+        """End this process's children; the next call starts new ones."""
+        with self._opening:
+            if self._pool is not None and self._pid == os.getpid():
+                self._pool.__exit__(None, None, None)
+            self._pool = None
+
+    @contextmanager
+    def _slot(self) -> Iterator[Monty]:
+        pool, slots = self._opened()
+        if not slots.acquire(timeout=PATIENCE_S):
+            raise Busy("every process of the sandbox is taken")
+        try:
+            yield pool
+        finally:
+            slots.release()
+
+    # A parent's processes must not be used, nor ended, by its child; they are left alone.
+    def _opened(self) -> tuple[Monty, threading.BoundedSemaphore]:
+        with self._opening:
+            if self._pool is None or self._pid != os.getpid():
+                most = engine_settings().sandbox_processes
+                pool = Monty(
+                    max_processes=most,
+                    feed_duration_limit_grace=GRACE_S,
+                    checkout_timeout=GRACE_S,
+                    max_checkouts_per_worker=CALLS_PER_PROCESS,
+                )
+                self._pool = pool.__enter__()
+                self._slots, self._pid = threading.BoundedSemaphore(most), os.getpid()
+            return self._pool, self._slots
+
+
+def _limits(seconds: float) -> ResourceLimits:
+    return {
+        "max_feed_duration_secs": seconds,
+        "max_memory": MAX_MEMORY,
+        "max_recursion_depth": MAX_DEPTH,
+        "max_suspensions": MAX_QUESTIONS,
+        "max_total_sleep_secs": 0,
+    }
+
+
+def _failure(error: MontyError, seconds: float) -> CodeFailed:
+    for kind, (code, detail) in LIMITS.items():
+        if isinstance(error.exception(), kind):
+            return CodeFailed(code, detail.format(seconds=seconds))
+    return CodeFailed("code_error", _told(error))
+
+
+def _told(error: MontyError, *, lines_before: int = 0) -> str:
+    text = values.storable(f"{type(error.exception()).__name__}: {error.exception()}", MAX_DETAIL)
+    frames = error.traceback() if isinstance(error, MontySyntaxError | MontyRuntimeError) else []
+    return f"line {frames[-1].line - lines_before}: {text}" if frames else text
+
+
+# What it prints is nobody's business: output is what it gives back.
+def _drop(stream: str, text: str) -> None: ...
