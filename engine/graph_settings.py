@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from engine.expressions import EVERYTHING, InvalidPath, Rule, Scope, bind, compile_path
+from engine.message_caps import Cap
 from engine.nodes import config
 from engine.nodes.base import NodeConfig
 from engine.nodes.duration import Duration
@@ -86,6 +87,10 @@ class FrequencyCap(NodeConfig):
     time_window: Duration = Field(timedelta(days=1), description="In how long a time.")
     channel: Name = Field("all", description="The channel that is counted, or all.")
     scope: Literal["flow", "workspace"] = Field("flow", description="Count this flow's messages, or everyone's.")
+
+    def as_cap(self) -> Cap:
+        """The cap."""
+        return Cap(self.max_messages, self.time_window, self.channel, self.scope)
 
 
 class QuietHours(NodeConfig):

@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 from django.db import transaction
 
-from engine import bells, births, clock, entry_memory, errors
+from engine import bells, births, clock, entry_caps, entry_memory, errors
 from engine.bells import Bell
 from engine.connections import execute
 from engine.event_store.events import Event
@@ -184,6 +184,8 @@ class _Run:
     def enter(self, wanted: Sequence[Entry]) -> list[Verdict]:
         verdicts = [Verdict(entry) for entry in wanted]
         keyed = [(each, key) for each in verdicts if (key := self._correlate(each)) is not None]
+        if self.program.settings.frequency_cap is not None:
+            keyed = self._within_cap(self.program.settings.frequency_cap.as_cap(), keyed)
         if self.program.settings.reentry in ("once", "after_interval"):
             keyed = self._admit(keyed)
         self._insert(keyed)
@@ -201,6 +203,15 @@ class _Run:
         elif key is not None and len(key) > MAX_KEY:
             verdict.refusal = errors.InvalidCorrelationKey(attr="correlation_key")
         return None if verdict.refusal else key or ""
+
+    # Refuses those whose cap is reached.
+    def _within_cap(self, cap: Cap, keyed: list[tuple[Verdict, str]]) -> list[tuple[Verdict, str]]:
+        per_key = self.program.settings.reentry == "per_key"
+        names = [(verdict.entry.participant_id, key if per_key else "") for verdict, key in keyed]
+        over = entry_caps.refusals((self.tenant_id, self.flow_id), cap, names, self.now)
+        for (verdict, _), name in zip(keyed, names, strict=True):
+            verdict.refusal = over.get(name)
+        return [pair for pair in keyed if pair[0].refusal is None]
 
     # Applies `once` and `after_interval` under the lock of each participant's memory.
     def _admit(self, keyed: list[tuple[Verdict, str]]) -> list[tuple[Verdict, str]]:

@@ -49,6 +49,7 @@ STATUS_FOR: Final[dict[type[KalciferError], int]] = {
     engine_errors.UnreadableLog: 409,
     engine_errors.InvalidMoment: 400,
     engine_errors.EntryRefused: 409,
+    engine_errors.FrequencyCapExceeded: 429,
     engine_errors.AmbiguousEntryNode: 400,
     engine_errors.UnknownEntryNode: 400,
     engine_errors.MissingCorrelationKey: 400,

@@ -2,6 +2,7 @@
 
 from engine import checks, ports
 from flows import publishing
+from marketing.caps import Caps
 from marketing.consent.lookup import StoredPreferences
 from marketing.coupons import pools
 from marketing.customers import erasure, imports
@@ -16,7 +17,7 @@ from marketing.templates.checks import messages_can_be_written
 def connect() -> None:
     """Bind the ports and tell publishing what exists; may be called twice."""
     preferences = StoredPreferences()
-    ports.bind(profiles=Profiles(), preferences=preferences, segments=Memberships())
+    ports.bind(profiles=Profiles(), preferences=preferences, segments=Memberships(), caps=Caps())
     checks.register_resolver("topic", preferences.topics)
     checks.register_resolver("template", store.existing)
     checks.register_resolver("coupon pool", pools.existing)

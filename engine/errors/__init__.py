@@ -15,7 +15,8 @@ EngineError
 ├── EntryRefused
 │   ├── FlowNotActive
 │   ├── AlreadyInFlow
-│   └── ReentryRefused
+│   ├── ReentryRefused
+│   └── FrequencyCapExceeded
 ├── AmbiguousEntryNode
 ├── UnknownEntryNode
 ├── MissingCorrelationKey
@@ -68,6 +69,7 @@ from engine.errors.flows import (
     AmbiguousEntryNode,
     EntryRefused,
     FlowNotActive,
+    FrequencyCapExceeded,
     InvalidCorrelationKey,
     InvalidSchedule,
     InvalidSignature,
@@ -134,6 +136,7 @@ __all__ = [
     "EngineError",
     "EntryRefused",
     "FlowNotActive",
+    "FrequencyCapExceeded",
     "InvalidAggregate",
     "InvalidCorrelationKey",
     "InvalidEvent",

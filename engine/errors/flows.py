@@ -65,6 +65,12 @@ class ReentryRefused(EntryRefused):
     code = "reentry_policy"
 
 
+class FrequencyCapExceeded(EntryRefused):
+    """The participant has got as many messages as the flow allows in its time."""
+
+    code = "frequency_cap_exceeded"
+
+
 class AmbiguousEntryNode(EngineError):
     """The flow has several entry nodes; name one in entry_node."""
 
