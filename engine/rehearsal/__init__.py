@@ -1,0 +1,1 @@
+"""Rehearsals: one participant through a graph at no time, with nothing written and nobody called."""
