@@ -51,6 +51,11 @@ class Verdict:
     refusal: errors.EngineError | None = None
     state: state.InstanceState | None = None
 
+    def refuse_live(self, found: str | None, *, otherwise: errors.EngineError) -> None:
+        """Refuse the entry for the live run that was found, or else for another reason."""
+        self.instance_id = found
+        self.refusal = errors.AlreadyInFlow(extra={"instance_id": found}) if found else otherwise
+
 
 def start(
     flow: Flow,
@@ -217,14 +222,17 @@ class _Run:
     def _admit(self, keyed: list[tuple[Verdict, str]]) -> list[tuple[Verdict, str]]:
         names = sorted({verdict.entry.participant_id for verdict, _ in keyed})
         memory = entry_memory.lock(self.tenant_id, self.flow_id, names)
-        admitted = []
-        for verdict, key in keyed:
-            count, last = memory[verdict.entry.participant_id]
-            if count and not self._may_return(last):
-                verdict.refusal = errors.ReentryRefused()
-            else:
-                admitted.append((verdict, key))
-        return admitted
+        early = {name for name, (count, last) in memory.items() if count and not self._may_return(last)}
+        self._refuse_early([verdict for verdict, _ in keyed if verdict.entry.participant_id in early])
+        return [(verdict, key) for verdict, key in keyed if verdict.refusal is None]
+
+    # Whoever has a run under way is told of it; the policy is the answer to the others.
+    def _refuse_early(self, refused: list[Verdict]) -> None:
+        if refused:
+            keys = [(each.entry.participant_id, "") for each in refused]
+            live = births.find_live(self.tenant_id, self.flow_id, keys)
+            for each in refused:
+                each.refuse_live(live.get((each.entry.participant_id, "")), otherwise=errors.ReentryRefused())
 
     def _may_return(self, last: datetime | None) -> bool:
         settings = self.program.settings
@@ -284,8 +292,8 @@ class _Run:
         live = births.find_live(self.tenant_id, self.flow_id, keys)
         for each in refused:
             # Ended between the refusal and this look: the answer stays the same, without an id.
-            each.verdict.instance_id = found = live.get((each.state.participant_id, each.state.live_key))
-            each.verdict.refusal = errors.AlreadyInFlow(extra={"instance_id": found} if found else None)
+            found = live.get((each.state.participant_id, each.state.live_key))
+            each.verdict.refuse_live(found, otherwise=errors.AlreadyInFlow())
 
     def _count(self, accepted: list[_Birth], refused: list[_Birth]) -> None:
         if self.program.settings.reentry not in ("once", "after_interval"):

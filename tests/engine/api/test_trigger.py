@@ -107,13 +107,23 @@ def test_a_start_is_two_statements(
     assert not others.captured_queries
 
 
-def test_once_is_once(flow_of: Callable[..., Flow], start: Callable[..., Any]) -> None:
-    flow = flow_of(chain(1, reentry="once"))
-    start(flow, participant_id="ada")
+@pytest.mark.parametrize("limits", [{"reentry": "once"}, {"reentry": "after_interval", "reentry_interval": "1d"}])
+def test_a_second_entry_is_told_of_the_live_run_and_of_the_policy_once_that_is_over(
+    flow_of: Callable[..., Flow], start: Callable[..., Any], limits: dict[str, str]
+) -> None:
+    flow = flow_of(chain(1, **limits))
+    first = start(flow, participant_id="ada").json()
+
+    during, in_bulk = start(flow, participant_id="ada"), start(flow, participant_ids=["ada", "bob"])
     run_until_idle()
 
     again = start(flow, participant_id="ada")
 
+    assert (during.status_code, codes(during)) == (409, ["already_in_flow"])
+    assert during.json()["instance_id"] == first["instance_id"]
+    assert [(each["code"], each["instance_id"]) for each in in_bulk.json()["refused"]] == [
+        ("already_in_flow", first["instance_id"])
+    ]
     assert (again.status_code, codes(again)) == (409, ["reentry_policy"])
 
 
