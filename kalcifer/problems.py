@@ -76,6 +76,8 @@ STATUS_FOR: Final[dict[type[KalciferError], int]] = {
     marketing_errors.CustomerExists: 409,
     marketing_errors.CustomerErased: 409,
     marketing_errors.NotMergeable: 409,
+    marketing_errors.JourneyArchived: 409,
+    marketing_errors.JourneyNotDraft: 409,
     marketing_errors.SegmentIsDynamic: 409,
     marketing_errors.SegmentIsStatic: 409,
 }

@@ -27,6 +27,18 @@ class NotMergeable(MarketingError):
     code = "not_mergeable"
 
 
+class JourneyArchived(MarketingError):
+    """The journey is archived and cannot be changed; make a new one instead."""
+
+    code = "journey_archived"
+
+
+class JourneyNotDraft(MarketingError):
+    """Only a journey in draft can be deleted; archive this one instead."""
+
+    code = "journey_not_draft"
+
+
 class SegmentIsDynamic(MarketingError):
     """The rule of this segment decides who is in it."""
 

@@ -7,6 +7,7 @@ from marketing.consent.lookup import StoredPreferences
 from marketing.coupons import pools
 from marketing.customers import erasure, imports
 from marketing.customers.store import Profiles
+from marketing.journeys import connecting as journeys
 from marketing.links import addresses
 from marketing.segments import due
 from marketing.segments.lookup import Memberships
@@ -26,3 +27,4 @@ def connect() -> None:
     due.connect()
     imports.connect()
     erasure.connect()
+    journeys.connect()

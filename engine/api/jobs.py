@@ -27,6 +27,7 @@ class JobErrorOutput(serializers.Serializer[Any]):
 
     id = serializers.UUIDField(required=False)
     line = serializers.IntegerField(required=False)
+    participant_id = serializers.CharField(required=False)
     code = serializers.CharField()
     detail = serializers.CharField()
 
