@@ -9,6 +9,7 @@ from marketing.customers import erasure, imports
 from marketing.customers.store import Profiles
 from marketing.journeys import connecting as journeys
 from marketing.links import addresses
+from marketing.rehearsal import Previews
 from marketing.segments import due
 from marketing.segments.lookup import Memberships
 from marketing.templates import store
@@ -18,7 +19,7 @@ from marketing.templates.checks import messages_can_be_written
 def connect() -> None:
     """Bind the ports and tell publishing what exists; may be called twice."""
     preferences = StoredPreferences()
-    ports.bind(profiles=Profiles(), preferences=preferences, segments=Memberships(), caps=Caps())
+    ports.bind(profiles=Profiles(), preferences=preferences, segments=Memberships(), caps=Caps(), previews=Previews())
     checks.register_resolver("topic", preferences.topics)
     checks.register_resolver("template", store.existing)
     checks.register_resolver("coupon pool", pools.existing)

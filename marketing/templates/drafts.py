@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from engine import clock
@@ -77,8 +78,8 @@ def compose(tenant_id: str, draft: Draft) -> Letter:
     return written
 
 
-def variables(draft: Draft, given: JSON, unsubscribe_url: str) -> JSON:
-    """What a template reads."""
+def variables(draft: Draft, given: JSON, unsubscribe_url: str, at: datetime | None = None) -> JSON:
+    """What a template reads, now or at another moment."""
     return {
         "participant": profile(draft.participant),
         "vars": given,
@@ -86,7 +87,7 @@ def variables(draft: Draft, given: JSON, unsubscribe_url: str) -> JSON:
         "event": draft.event or {},
         "run": draft.run,
         "unsubscribe_url": unsubscribe_url,
-        "now": iso(clock.now()),
+        "now": iso(at or clock.now()),
     }
 
 
