@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.response import Response
 
 from engine import errors
+from engine.api.events import correlation_of
 from engine.api.instances import ReasonInput
 from engine.api.jobs import NoInput
 from engine.models import SagaRun
@@ -120,7 +121,7 @@ class SagasView(TenantView):
             name,
             given.get("input", {}),
             tenant=request.tenant,
-            actor=request.principal.actor,
+            **asked_by(request),
         )
         return Response(SagaStarted({"saga_id": name, "state": started["state"]}).data, status=201)
 
@@ -143,8 +144,8 @@ class CancelSagaView(TenantView):
         """Begin nothing new, await what runs, undo what was done; or say with 409 what the saga is instead."""
         given = self.parse(ReasonInput)
         saga = saga_of(request, saga_id)
-        actor = request.principal.actor
-        controls.cancel_saga_sync(saga.name, tenant=request.tenant, reason=given.get("reason", ""), actor=actor)
+        reason = given.get("reason", "")
+        controls.cancel_saga_sync(saga.name, tenant=request.tenant, reason=reason, **asked_by(request))
         return Response(shown(saga_of(request, saga_id)))
 
 
@@ -156,8 +157,13 @@ class ResumeSagaView(TenantView):
         """Try again what had failed for good; 409 for a saga that is not stuck."""
         self.parse(NoInput)
         saga = saga_of(request, saga_id)
-        controls.resume_saga_sync(saga.name, tenant=request.tenant, actor=request.principal.actor)
+        controls.resume_saga_sync(saga.name, tenant=request.tenant, **asked_by(request))
         return Response(shown(saga_of(request, saga_id)))
+
+
+def asked_by(request: TenantRequest) -> dict[str, str]:
+    """Give who asks and under which id, as the events will say it."""
+    return {"actor": request.principal.actor, "correlation_id": correlation_of(request)}
 
 
 def saga_of(request: TenantRequest, name: str) -> SagaRun:

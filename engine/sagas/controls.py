@@ -10,7 +10,7 @@ from django.db import transaction
 from engine import bridge, clock, errors, tenancy
 from engine.sagas import decisions, progress, recovery, rows, status
 from engine.sagas.rows import Row
-from engine.sagas.write import Move, open_move
+from engine.sagas.write import Move, cause, open_move
 from engine.workflow_state import WorkflowState
 from tenants.models import Tenant
 
@@ -26,7 +26,9 @@ def get_saga_status_sync(saga_id: str, *, tenant: AnyTenant = None) -> JSON:
     return status.of(row.state())
 
 
-def cancel_saga_sync(saga_id: str, *, tenant: AnyTenant = None, reason: str = "", actor: str = "") -> JSON:
+def cancel_saga_sync(
+    saga_id: str, *, tenant: AnyTenant = None, reason: str = "", actor: str = "", correlation_id: str = ""
+) -> JSON:
     """
     End a saga: nothing new begins, what runs is awaited, then what was done is undone; give its status.
 
@@ -44,10 +46,10 @@ def cancel_saga_sync(saga_id: str, *, tenant: AnyTenant = None, reason: str = ""
         if state.ending is not None or state.status == WorkflowState.COMPENSATING:
             raise errors.SagaEnding
         move.record(*decisions.cancellation(reason, actor))
-        return _go_on(move, row, actor)
+        return _go_on(move, row, cause(actor or "operator", correlation_id))
 
 
-def resume_saga_sync(saga_id: str, *, tenant: AnyTenant = None, actor: str = "") -> JSON:
+def resume_saga_sync(saga_id: str, *, tenant: AnyTenant = None, actor: str = "", correlation_id: str = "") -> JSON:
     """
     Have a stuck saga go on, back where it was undoing, forward where it was past its pivot; give its status.
 
@@ -65,7 +67,7 @@ def resume_saga_sync(saga_id: str, *, tenant: AnyTenant = None, actor: str = "")
             move.record("saga_taken_over", {"from": recovery.PROCESS, "to": recovery.WORKERS})
         move.record(*decisions.resumption(move.state, actor or "operator"))
         recovery.begin_again(move)
-        return _go_on(move, row, actor)
+        return _go_on(move, row, cause(actor or "operator", correlation_id))
 
 
 get_saga_status = bridge.twin(get_saga_status_sync)
@@ -81,8 +83,8 @@ def _locked(saga_id: str, tenant: AnyTenant) -> Row:
 
 
 # What a process carries on it decides itself; what no process has begun yet is decided here.
-def _go_on(move: Move, row: Row, actor: str) -> JSON:
+def _go_on(move: Move, row: Row, metadata: JSON) -> JSON:
     if move.state.runs_in == recovery.WORKERS or row.lease_holder is None:
         (move,) = progress.carry_on([move], {row.id: row})
-    progress.written([move], {row.id: row}, {"actor": actor or "operator"})
+    progress.written([move], {row.id: row}, metadata)
     return status.of(move.state)

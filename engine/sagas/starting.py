@@ -48,7 +48,7 @@ class Verdict:
     refusal: EngineError | None = None
 
 
-def start_saga_sync(
+def start_saga_sync(  # noqa: PLR0913  # one keyword for each thing that can be said of a start
     definition: str | Saga,
     saga_id: str,
     input: Any = None,  # noqa: A002 - as its users say it
@@ -56,6 +56,7 @@ def start_saga_sync(
     tenant: Tenant | UUID | str | None = None,
     timeout: float | None = None,
     actor: str = "",
+    correlation_id: str = "",
 ) -> JSON:
     """
     Start a saga on the workers, in the caller's transaction where there is one; give its status.
@@ -63,7 +64,14 @@ def start_saga_sync(
     `definition` is a registered name, or a Saga whose callables can be imported and whose arguments are JSON. `timeout`
     is in seconds, for the whole of it. Raises SagaExists for an id that is taken, InvalidSaga, InvalidSagaInput.
     """
-    (verdict,) = start_sagas_sync(definition, [Wish(saga_id, input)], tenant=tenant, timeout=timeout, actor=actor)
+    (verdict,) = start_sagas_sync(
+        definition,
+        [Wish(saga_id, input)],
+        tenant=tenant,
+        timeout=timeout,
+        actor=actor,
+        correlation_id=correlation_id,
+    )
     if verdict.refusal is not None:
         raise verdict.refusal
     assert verdict.status is not None
@@ -77,6 +85,7 @@ def start_sagas_sync(
     tenant: Tenant | UUID | str | None = None,
     timeout: float | None = None,
     actor: str = "",
+    correlation_id: str = "",
 ) -> list[Verdict]:
     """Start many sagas of one definition with a few statements; one verdict each, in their order."""
     verdicts = [Verdict(wish) for wish in wishes]
@@ -94,7 +103,7 @@ def start_sagas_sync(
                 verdict.refusal = refusal
             else:
                 born[move.state.id] = (verdict, move)
-        _write(born, {"actor": actor or "api"})
+        _write(born, write.cause(actor or "api", correlation_id))
         if seconds is not None and born:
             _ring_at_the_deadline(seconds)
     return verdicts

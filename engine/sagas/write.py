@@ -140,6 +140,11 @@ def open_move(row: Row, now: datetime, *, holder: str | None = None) -> Move:
     return Move(row.state(), now, row.status, row.sequence, row.log_tx, holder, wall=row.wall)
 
 
+def cause(actor: str, correlation_id: str = "") -> JSON:
+    """Give the metadata of what somebody asked for; without an id of the request, that of the saga stands in it."""
+    return {"actor": actor} | ({"correlation_id": correlation_id} if correlation_id else {})
+
+
 def create(moves: Sequence[Move], metadata: JSON) -> set[str]:
     """Write new sagas with their events; give the ids of those that are in: the others' names are taken."""
     tx = current_tx()

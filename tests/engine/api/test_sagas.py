@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 from rest_framework.test import APIClient
 
-from engine.models import SagaRun
+from engine.models import SagaRun, StoredEvent
 from engine.sagas import registry
 from engine.sagas.builder import Retry, SagaStep
 from tenants.models import Tenant
@@ -166,3 +166,24 @@ def test_another_tenants_saga_is_not_there(
     assert stranger.post(f"{SAGAS}/t/resume", {}).status_code == 404
     assert stranger.get(SAGAS).json()["results"] == []
     assert stranger.post(SAGAS, body).status_code == 201
+
+
+def test_events_carry_the_id_of_the_request_that_caused_them(api: APIClient) -> None:
+    body = {
+        "definition": "book_trip",
+        "saga_id": "t",
+        "input": {"traveller": "ada", "fails": True, "stays_failing": True},
+    }
+    api.post(SAGAS, body, headers={"X-Request-Id": "start-1"})
+    work()
+    api.post(f"{SAGAS}/t/resume", headers={"X-Request-Id": "resume-1"})
+    api.post(SAGAS, body | {"saga_id": "u"})
+    api.post(f"{SAGAS}/u/cancel", headers={"X-Request-Id": "cancel-1"})
+
+    for saga, kind, expected in (
+        ("t", "saga_created", "start-1"),
+        ("t", "saga_resumed", "resume-1"),
+        ("u", "saga_ending", "cancel-1"),
+    ):
+        key = SagaRun.objects.get(name=saga).pk
+        assert StoredEvent.objects.get(aggregate_id=key, type=kind).metadata["correlation_id"] == expected
