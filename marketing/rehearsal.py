@@ -41,12 +41,15 @@ def _preview(rehearsed: Rehearsed, stored: Mapping[str, Content]) -> JSON:
     locale = str((rehearsed.participant or {}).get("locale") or "")
     draft = _draft(rehearsed, content, locale)
     seen["locale"] = content.in_locale(locale)[0]
+    flaw = ""
     try:
         seen["rendered"] = wordings.render(content, _variables(draft, rehearsed), locale)
     except CannotRender as error:
-        return {**seen, "status": "failed", "reason": error.reason}
-    refusal = _refusal(rehearsed) or (None if recipient else "no_address")
-    return seen if refusal is None else {**seen, "status": "skipped", "reason": refusal}
+        flaw = error.reason
+    # Who is not written to does not mind how it reads.
+    if refusal := _refusal(rehearsed) or (None if recipient else "no_address"):
+        return {**seen, "status": "skipped", "reason": refusal}
+    return {**seen, "status": "failed", "reason": flaw} if flaw else seen
 
 
 def _content(payload: JSON, channel: str, stored: Mapping[str, Content]) -> Content | None:

@@ -11,6 +11,7 @@ from engine import ports
 from engine.execution.burst import Burst
 from engine.execution.executor import Executor
 from engine.execution.program import CompiledNode
+from engine.message_caps import Cap, Reservation, Slot
 from engine.nodes.outcomes import Outcome, Waiting
 from engine.rehearsal.plan import Choice, Plan
 
@@ -58,6 +59,28 @@ class Budget:
             raise Halted(f"The rehearsal made more than {MOST_BYTES // 1024 // 1024} MiB of data and was ended.")
 
 
+class Caps:
+    """Frequency caps as the run would find them: what the participant has been sent, and what it sends itself."""
+
+    def __init__(self, rehearser: Rehearser) -> None:
+        self._of = rehearser
+
+    def count(self, cap: Cap, node_id: str) -> int:
+        """Count the messages that stand against a cap."""
+        state = self._of.burst.state
+        question = cap.of(state.participant_id, state.flow_id, self._of.burst.now)
+        (stored,) = ports.bound().caps.count_many(state.tenant_id, [question])
+        own = [each for each in self._of.effects if isinstance(each.effect, ports.Message)]
+        counted = [each for each in own if question.concerns(each.effect.channel, state.flow_id)]
+        return stored + sum(each.at > question.since for each in counted)
+
+    def reserve(self, cap: Cap, node_id: str) -> Reservation:
+        """Give a reservation, which nobody keeps."""
+        state = self._of.burst.state
+        slot = Slot(state.id, state.flow_id, node_id, cap.channel)
+        return Reservation(slot, state.participant_id, self._of.burst.now)
+
+
 class Rehearser(Executor):
     """Drives the tokens of a rehearsal; `effects` is what nodes would have had done, in order."""
 
@@ -66,6 +89,7 @@ class Rehearser(Executor):
         self.choices = plan.choices
         self.effects: list[Effect] = []
         self.budget = Budget()
+        self.step.caps = Caps(self)
 
     def move_to(self, moment: datetime) -> None:
         """Go on at a later moment."""

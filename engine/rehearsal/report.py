@@ -124,7 +124,7 @@ class _Path:
 # A goal that a node or an event reached, with what `track_conversion` says of it; once per name, when it was first.
 def _conversions(events: list[Event], effects: list[Effect]) -> list[JSON]:
     reached: list[tuple[datetime, str, str, JSON]] = [
-        (each.at, each.data["name"], each.data["node"] or each.data["event"]["event_type"], {})
+        (each.at, each.data["name"], each.data["node"] or each.data["event"]["event_type"], each.data.get("facts", {}))
         for each in events
         if each.type == "goal_reached"
     ]
