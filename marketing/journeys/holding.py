@@ -16,7 +16,7 @@ from marketing.models import Journey
 def held(journey: Journey) -> Iterator[Flow]:
     """Hold a journey and its flow, both as they are stored now, until the transaction ends."""
     with transaction.atomic():
-        flow = locks.hold(Flow(pk=journey.flow_id))
+        flow = Flow.objects.select_for_update(no_key=True).get(pk=journey.flow_id)
         locks.hold(journey)
         journey.flow = flow
         yield flow

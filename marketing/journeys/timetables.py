@@ -20,10 +20,10 @@ LAUNCHED: Final = (JourneyStatus.ACTIVE, JourneyStatus.PAUSED)
 
 def put(journey: Journey, given: JSON | None) -> None:
     """Give a stored journey another schedule, or none; the journey itself is saved by the caller."""
-    given = given or {}
-    if given and not (given.get("kind") or given.get("launch_at")):
+    if given is not None and not (given.get("kind") or given.get("launch_at")):
         detail = "Say when: a kind (cron, interval, once) for the audience, or launch_at for the launch."
         raise Invalid([Problem("required", detail, "schedule.kind")])
+    given = given or {}
     journey.launch_at = _launch_at(journey, given.get("launch_at"))
     journey.include_existing = given.get("include_existing") if journey.launch_at else None
     journey.launch_error = None
