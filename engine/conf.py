@@ -20,7 +20,8 @@ class EngineSettings:
     once per process.
     max_deaths: worker processes an instance may take along before it is quarantined. restart_grace_s: how long after a
     start of PostgreSQL no lease counts as run out. sandbox_processes: how many pieces of users' code compute at once
-    per process, sandbox_s: how long each may.
+    per process, sandbox_s: how long each may. keep_days: how long what has ended is kept beside its events,
+    keep_events_days: how long events of participants are; 0 is for ever.
     """
 
     batch_size: int = 500
@@ -35,6 +36,8 @@ class EngineSettings:
     sweep_interval_s: float = 1.0
     sandbox_processes: int = 2
     sandbox_s: float = 2.0
+    keep_days: float = 30.0
+    keep_events_days: float = 0.0
 
 
 @lru_cache(maxsize=1)

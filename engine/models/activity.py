@@ -107,6 +107,12 @@ class Activity(StatefulModel):
             models.Index(fields=("flow_id",), condition=Q(held=True), name="activity_held_by_flow"),
             models.Index(fields=("saga_id",), condition=Q(saga_id__isnull=False), name="activity_by_saga"),
             models.Index(
+                fields=("completed_at",),
+                condition=Q(kind__in=["delivery", "task"])
+                & Q(status__in=[ActivityStatus.COMPLETED, ActivityStatus.FAILED, ActivityStatus.CANCELLED]),
+                name="activity_ended_call",
+            ),
+            models.Index(
                 fields=("lane", "id"),
                 condition=~Q(lane="") & Q(status__in=[ActivityStatus.PENDING, ActivityStatus.RUNNING]),
                 name="activity_by_lane",

@@ -60,7 +60,10 @@ class ScheduledWork(StatefulModel):
         constraints = (
             status_constraint("scheduled_work_status_known", ["scheduled", "started", "cancelled", "failed"]),
         )
-        indexes = (models.Index(fields=("tenant", "status", "id"), name="scheduled_by_status"),)
+        indexes = (
+            models.Index(fields=("tenant", "status", "id"), name="scheduled_by_status"),
+            models.Index(fields=("ended_at",), condition=models.Q(ended_at__isnull=False), name="scheduled_ended"),
+        )
 
     def __str__(self) -> str:
         return f"{self.kind} at {self.due_at}"
