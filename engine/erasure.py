@@ -82,6 +82,7 @@ _EMPTY: Final[JSON] = {
     "input": {},
     "filter": None,
     "wait": {},
+    "metadata": {},
     "detail": "",
     "recipient": "",
     "address": "",

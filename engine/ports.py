@@ -152,11 +152,20 @@ class DeliveryLookup(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """A goal reached; recorded once per instance and name."""
+    """
+    A goal reached; recorded once per instance and name.
+
+    `facts` are what is known of it: `value` (a decimal as text), `currency`, `variant`, `metadata`. `attribution` says
+    which message it is put down to, as in the settings of a goal.
+    """
 
     instance_id: str
+    flow_id: str
+    version: int
     participant_id: str
     name: str
+    at: datetime
+    attribution: str
     facts: JSON = field(default_factory=dict)
 
 

@@ -9,12 +9,17 @@ from typing import Any
 
 import orjson
 
+from engine import ports
 from engine.event_store.events import Event
 from engine.execution.program import Program
 from engine.execution.state import InstanceState, apply
 from tenants.ids import uuid7
 
 JSON = dict[str, Any]
+
+GOAL_REACHED = "goal_reached"
+# How a conversion is put down to a message where it is not the goal of the flow's settings.
+ATTRIBUTION = "last_click_then_last_send"
 
 
 @dataclass(slots=True)
@@ -109,6 +114,8 @@ class Burst:
         encoded = orjson.dumps(data)
         apply(self.state, event)
         self.events.append((event, encoded))
+        if kind == GOAL_REACHED:
+            self.effects.append(_conversion(self, data))
 
     def begin_step(self, node_id: str, *, status: str, step_input: JSON | None = None) -> None:
         """Record a node_started and the step row that lies open until the node ends."""
@@ -229,3 +236,18 @@ def _messages_of(state: InstanceState) -> Iterator[str]:
     for each in (*state.accumulated.values(), *waits):
         if isinstance(each, dict) and isinstance(key := each.get("delivery_id"), str):
             yield key
+
+
+# What is counted follows from the event, so that the log and the count of conversions cannot differ.
+def _conversion(burst: Burst, data: JSON) -> ports.Conversion:
+    state, goal = burst.state, burst.program.settings.goal
+    return ports.Conversion(
+        instance_id=state.id,
+        flow_id=state.flow_id,
+        version=state.version,
+        participant_id=state.participant_id,
+        name=data["name"],
+        at=datetime.fromisoformat(data["event"]["occurred_at"]) if data["event"] else burst.now,
+        attribution=goal.attribution if goal and goal.name == data["name"] else ATTRIBUTION,
+        facts=data.get("facts", {}),
+    )

@@ -180,7 +180,8 @@ class Executor:
         n = burst.end_step(compiled.id, status="completed", branch=branch, output=result)
         self._go_on(compiled, branch, result, step=n)
         if ends is not None and ends.goal:
-            burst.record("goal_reached", {"name": ends.goal, "node": compiled.id, "event": None})
+            facts = {"facts": ends.facts} if ends.facts else {}
+            burst.record("goal_reached", {"name": ends.goal, "node": compiled.id, "event": None, **facts})
         if ends is not None and ends.ends:
             burst.end("completed", {"reason": ends.reason, "node": compiled.id})
 

@@ -12,15 +12,17 @@ class Completed:
     """
     The node is done and its only branch is taken.
 
-    `ends` ends the whole instance as completed, with `reason`; `goal` names a goal that was reached here. `effects`, of
-    inline types only, are values of engine.ports (ProfileChange, Message, Conversion): they are written through the
-    ports in the transaction that records this node, or not at all.
+    `ends` ends the whole instance as completed, with `reason`. `goal` names a goal that was reached here, and `facts`
+    says what is known of that: `value` (a decimal as text), `currency`, `variant`, `metadata`. `effects`, of inline
+    types only, are values of engine.ports (ProfileChange, Message): they are written through the ports in the
+    transaction that records this node, or not at all.
     """
 
     result: JSON = field(default_factory=dict)
     ends: bool = False
     reason: str = ""
     goal: str = ""
+    facts: JSON = field(default_factory=dict)
     effects: tuple[Any, ...] = ()
 
 

@@ -227,7 +227,11 @@ class CapSlot(models.Model):
 
 
 class Conversion(models.Model):
-    """A goal reached: once per run and name; `track_conversion` fills in what the goal event did not know."""
+    """
+    A goal reached: once per run and name; `track_conversion` fills in what the goal event did not know.
+
+    `attributed_to` is the message that it is put down to, `attributed_by` whether by a click on it or its being sent.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     tenant = models.ForeignKey(
@@ -235,12 +239,14 @@ class Conversion(models.Model):
     )
     flow_id = models.UUIDField()
     instance_id = models.UUIDField()
+    version = models.PositiveIntegerField(default=0)
     participant_id = models.CharField(max_length=255)
     name = models.CharField(max_length=255)
     value = models.DecimalField(max_digits=18, decimal_places=4, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True, default="")
     variant = models.CharField(max_length=64, blank=True, default="")
     attributed_to = models.UUIDField(null=True, blank=True)
+    attributed_by = models.CharField(max_length=8, blank=True, default="")
     metadata = JSONField(default=dict)
     at = models.DateTimeField()
 
@@ -250,7 +256,12 @@ class Conversion(models.Model):
         db_table = "conversions"
         ordering = ("-id",)
         constraints = (models.UniqueConstraint(fields=("instance_id", "name"), name="conversion_once_per_run"),)
-        indexes = (models.Index(fields=("tenant", "flow_id", "at"), name="conversion_by_flow"),)
+        indexes = (
+            models.Index(fields=("tenant", "id"), name="conversion_by_tenant"),
+            models.Index(fields=("tenant", "flow_id", "id"), name="conversion_list_of_flow"),
+            models.Index(fields=("tenant", "flow_id", "at"), name="conversion_by_flow"),
+            models.Index(fields=("tenant", "participant_id", "id"), name="conversion_of_participant"),
+        )
 
     def __str__(self) -> str:
         return f"{self.participant_id} {self.name}"

@@ -1,0 +1,1 @@
+"""Goals that were reached, and what they are put down to."""
