@@ -22,8 +22,8 @@ class Completed:
     ends: bool = False
     reason: str = ""
     goal: str = ""
-    facts: JSON = field(default_factory=dict)
     effects: tuple[Any, ...] = ()
+    facts: JSON = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,8 @@ def _once(conversions: Iterable[Conversion]) -> list[Conversion]:
 
 def _filled(known: JSON, more: JSON) -> JSON:
     money = more if "value" not in known else known
-    metadata = {**more.get("metadata", {}), **known.get("metadata", {})}
-    worth = {name: money[name] for name in ("value", "currency") if name in money}
+    metadata: JSON = {**more.get("metadata", {}), **known.get("metadata", {})}
+    worth: JSON = {name: money[name] for name in ("value", "currency") if name in money}
     return {**more, **known, **worth, "metadata": metadata}
 
 
