@@ -18,7 +18,7 @@ JSON = dict[str, Any]
 WRITE: Final = """
     INSERT INTO activities (id, tenant_id, flow_id, instance_id, saga_id, node_id, lane, kind, target, input,
                             idempotency_key, policy, status, attempts, due_at, worker, held, deaths, created_at)
-    SELECT n.id, %(tenant)s, n.flow_id, NULL, NULL, '', '', %(kind)s, '', n.input, %(kind)s || ':' || n.id,
+    SELECT n.id, %(tenant)s, n.flow_id, NULL, NULL, '', '', %(kind)s::text, '', n.input, %(kind)s::text || ':' || n.id,
            %(policy)s::jsonb, 'pending', 0, clock_timestamp() + make_interval(secs => n.pause_s), '', false, 0,
            clock_timestamp()
       FROM jsonb_to_recordset(%(records)s::jsonb) AS n(id uuid, flow_id uuid, input jsonb, pause_s float8)

@@ -53,7 +53,9 @@ class Send(Node):
 
     def references_of(self, config: Any) -> Iterable[base.Reference]:
         """The provider, the template, the topic, and what the vars name."""
-        yield base.Reference("provider", self.channel, "provider_opts")
+        own = config.provider_opts.get("provider")
+        name = f"{self.channel}:{own}" if isinstance(own, str) else self.channel
+        yield base.Reference("provider", name, "provider_opts")
         if config.template_id is not None:
             yield base.Reference("template", config.template_id, "template_id")
         if config.topic is not None:

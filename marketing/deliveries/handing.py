@@ -1,0 +1,199 @@
+"""
+Handing messages over, group by group: "about to" is committed, the provider is called, what it said is committed.
+
+Whoever dies in between leaves messages with a claim of an attempt that is over. A provider that takes keys is asked
+again under the same key; for any other the outcome is unknown, and nothing is sent twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import transaction
+
+from engine import clock
+from engine.leases import Lease
+from engine.nodes.outcomes import Completed, Outcome
+from marketing.channels import gate
+from marketing.channels.accounts import account_for
+from marketing.channels.provider import Account, Outgoing, Unknown, Verdict
+from marketing.deliveries import errands, letters, reading, sifting, states, suppressions, telling, verdicts
+from marketing.deliveries.reading import Held
+from marketing.deliveries.sifting import Refusal
+from marketing.deliveries.states import Move
+from marketing.deliveries.telling import Told
+from marketing.templates.errors import CannotRender
+
+logger = logging.getLogger(__name__)
+JSON = dict[str, Any]
+
+# Of a provider that takes no keys so many messages are unknown at most when a worker dies.
+CAREFUL: Final = 8
+# From this attempt on a group goes one by one: one of its messages may be what kills the workers.
+SPLIT_AT: Final = 3
+# Who belongs to a run that an operator has paused is looked at again after so many seconds.
+PAUSED_S: Final = 30.0
+
+
+def hand_over(lease: Lease) -> Outcome:
+    """Hand over the messages of an errand; the handler of activities of the kind `send`."""
+    ids = lease.input["ids"]
+    if lease.attempt >= SPLIT_AT and len(ids) > 1:
+        with transaction.atomic(durable=True):
+            errands.run_each(lease.tenant_id, lease.flow_id, ids)
+        return Completed({"split": len(ids)})
+    counts: Counter[str] = Counter()
+    for account, group in _groups(lease.tenant_id, ids):
+        counts += _Group(lease.tenant_id, account, f"{lease.id}:{lease.attempt}").hand_over(group)
+    return Completed(dict(counts))
+
+
+# By account, and no more at once than may become unknown at once; what was not read a moment ago is read again.
+def _groups(tenant_id: str, ids: Sequence[str]) -> Iterator[tuple[Account | None, list[Held]]]:
+    by_account: dict[tuple[str, str | None], list[Held]] = defaultdict(list)
+    for each in reading.read(tenant_id, ids):
+        by_account[each.channel, each.account_name].append(each)
+    for (channel, name), held in sorted(by_account.items(), key=lambda pair: (pair[0][0], pair[0][1] or "")):
+        account = account_for(tenant_id, channel, name)
+        if account is None or account.provider.takes_keys:
+            yield account, held
+            continue
+        for start in range(0, len(held), CAREFUL):
+            some = held[start : start + CAREFUL]
+            yield account, reading.read(tenant_id, [each.id for each in some]) if start else some
+
+
+class _Group:
+    """Messages of one account, on their way together."""
+
+    def __init__(self, tenant_id: str, account: Account | None, claim: str) -> None:
+        self.tenant_id, self.account, self.claim = tenant_id, account, claim
+        self.moves: list[tuple[Held, Move]] = []
+        # Put off, by seconds of wall time.
+        self.later: dict[float, list[Held]] = defaultdict(list)
+
+    def hand_over(self, held: Sequence[Held]) -> Counter[str]:
+        """Take the messages as far as they go; give how many went where."""
+        now = clock.now()
+        fit, refused = sifting.sift(self.tenant_id, self._not_lost(held), now)
+        self._settle(refused)
+        fit = self._let_through(self._not_paused(fit))
+        ready = self._write(fit)
+        claimed = self._claim(now)
+        going = {each.id: (each, messages) for each, messages in ready if each.id in claimed}
+        counts = Counter(move.status for _, move in self.moves if move.id in claimed and move.id not in going)
+        return counts + (self._send(going) if going else Counter())
+
+    # What an attempt that is over has left: nobody knows whether the provider has it, unless asking again is harmless.
+    def _not_lost(self, held: Sequence[Held]) -> list[Held]:
+        takes_keys = self.account is not None and self.account.provider.takes_keys
+        lost = [each for each in held if each.claim and not takes_keys]
+        detail = "A worker died while it handed the message over."
+        self._settle([(each, Refusal("unknown", "provider_unknown", detail)) for each in lost])
+        return [each for each in held if not each.claim or takes_keys]
+
+    def _settle(self, refused: Sequence[tuple[Held, Refusal]]) -> None:
+        self.moves += [(each, refusal.of(each)) for each, refusal in refused]
+
+    def _not_paused(self, held: Sequence[Held]) -> list[Held]:
+        self.later[PAUSED_S] += [each for each in held if each.run_status == "paused" and each.resend_of is None]
+        return [each for each in held if each.run_status != "paused" or each.resend_of is not None]
+
+    # What the provider may get now; the rest comes back when it may be tried.
+    def _let_through(self, held: list[Held]) -> list[Held]:
+        if not held:
+            return held
+        if self.account is None:
+            detail = f"There is no channel for {held[0].account_name or held[0].channel}."
+            self._settle([(each, Refusal("skipped", "no_provider", detail)) for each in held])
+            return []
+        allowed, pause = gate.pass_many(self.account, len(held))
+        if pause is not None:
+            self.later[pause.total_seconds()] += held[allowed:]
+        return held[:allowed]
+
+    def _write(self, held: Sequence[Held]) -> list[tuple[Held, list[Outgoing]]]:
+        ready = []
+        for each, (content, letter) in zip(held, letters.write_many(self.tenant_id, held) if held else (), strict=True):
+            if content is None or isinstance(letter, CannotRender):
+                assert isinstance(letter, CannotRender)
+                detail = f"{letter.place()}: {letter.detail}" if letter.place() else letter.detail
+                self._settle([(each, Refusal("failed", letter.reason, detail))])
+                continue
+            messages = letters.outgoing(each, content, letter)
+            self.moves.append((each, self._claiming(each, messages, content.version)))
+            ready.append((each, messages))
+        return ready
+
+    def _claiming(self, held: Held, messages: Sequence[Outgoing], version: int | None) -> Move:
+        assert self.account is not None
+        return Move(
+            held.id,
+            "claimed",
+            was_claim=held.claim,
+            claim=self.claim,
+            provider=self.account.provider.name,
+            recipient=messages[0].recipient[:512],
+            rendered=dict(messages[0].parts),
+            template_version=version,
+            tries=1,
+        )
+
+    # Whoever was moved by somebody else meanwhile (cancelled, claimed, replaced by a newer one) is left alone.
+    def _claim(self, now: datetime) -> set[str]:
+        with transaction.atomic(durable=True):
+            moved = states.move([move for _, move in self.moves], now)
+            telling.tell(self.tenant_id, [_told(each, move) for each, move in self.moves if each.id in moved])
+            self._put_off()
+        return moved
+
+    def _put_off(self) -> None:
+        for pause, held in self.later.items():
+            errands.run_many(self.tenant_id, [(each.id, each.flow_id) for each in held], pause_s=pause)
+        self.later.clear()
+
+    def _send(self, going: dict[str, tuple[Held, list[Outgoing]]]) -> Counter[str]:
+        assert self.account is not None
+        messages = [message for _, several in going.values() for message in several]
+        given = self._ask(messages)
+        by_delivery: dict[str, list[Verdict]] = defaultdict(list)
+        for message, verdict in zip(messages, given, strict=True):
+            by_delivery[message.delivery_id].append(verdict)
+        now = clock.now()
+        judged = []
+        for key, several in by_delivery.items():
+            held = going[key][0]
+            judgement = verdicts.judge(held, several, self.claim, now, takes_keys=self.account.provider.takes_keys)
+            judged.append((held, judgement.move))
+            if judgement.pause_s is not None:
+                self.later[judgement.pause_s].append(held)
+        with transaction.atomic(durable=True):
+            moved = states.move([move for _, move in judged], now)
+            telling.tell(self.tenant_id, [_told(each, move) for each, move in judged if each.id in moved])
+            answered = zip(messages, given, strict=True)
+            suppressions.learn_many(self.tenant_id, [(each.channel, each.recipient, said) for each, said in answered])
+            self._put_off()
+        gate.tell(self.account, given)
+        return Counter(move.status for _, move in judged)
+
+    # A provider promises not to raise; one that does all the same may have sent something.
+    def _ask(self, messages: Sequence[Outgoing]) -> Sequence[Verdict]:
+        assert self.account is not None
+        try:
+            given = self.account.provider.send_many(self.account, messages)
+        except Exception:
+            logger.exception("provider.raised", extra={"provider": self.account.provider.name})
+            given = []
+        missing = len(messages) - len(given)
+        return [*given[: len(messages)], *[Unknown("no_verdict", "The provider gave no verdict.")] * missing]
+
+
+def _told(held: Held, move: Move) -> Told:
+    return Told(
+        held.id, held.channel, held.participant_id, held.flow_id, held.instance_id, held.node_id, held.template_id,
+        held.awaited, move.status, move.reason,
+    )  # fmt: skip

@@ -1,0 +1,94 @@
+"""From what is queued to what the provider gets: the wording, filled in for its reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+
+from engine.nodes.message_vars import Resolved
+from marketing.channels.provider import Outgoing
+from marketing.deliveries.reading import Held
+from marketing.templates import drafts, store
+from marketing.templates.content import Content
+from marketing.templates.drafts import Draft, Letter
+from marketing.templates.errors import CannotRender
+
+JSON = dict[str, Any]
+Written = Letter | CannotRender
+
+
+def write_many(tenant_id: str, held: Sequence[Held]) -> list[tuple[Content | None, Written]]:
+    """Write the messages, in order, in a transaction of their own; a few queries for any number of them."""
+    stored = _stored(tenant_id, held)
+    contents = [_content(each, stored) for each in held]
+    pairs = [(each, content) for each, content in zip(held, contents, strict=True) if content is not None]
+    with transaction.atomic():
+        letters = iter(drafts.compose_many(tenant_id, [_draft(each, content) for each, content in pairs]))
+    return [
+        (content, CannotRender("template_missing", "There is no such template any more.") if content is None
+         else next(letters))
+        for content in contents
+    ]  # fmt: skip
+
+
+def outgoing(held: Held, content: Content, letter: Letter) -> list[Outgoing]:
+    """Give the message as the provider gets it: one for each address."""
+    parts = letter.parts
+    if content.channel == "push" and (link := held.payload.get("deep_link")):
+        parts = {**parts, "deep_link": str(link)}
+    options = {name: value for name, value in (held.payload.get("options") or {}).items() if name != "provider"}
+    if language := held.payload.get("language"):
+        options = {"language": language, **options}
+    return [
+        Outgoing(
+            delivery_id=held.id,
+            key=held.provider_key,
+            channel=held.channel,
+            recipient=address,
+            participant_id=held.participant_id,
+            parts=parts,
+            headers=letter.headers if held.channel == "email" and held.message_class != "transactional" else {},
+            message_class=held.message_class,
+            options=options,
+        )
+        for address in held.recipients
+    ]
+
+
+def _stored(tenant_id: str, held: Sequence[Held]) -> Mapping[str, Content]:
+    slugs = {each.template_id for each in held if each.template_id}
+    return store.find_many(tenant_id, slugs) if slugs else {}
+
+
+def _content(held: Held, stored: Mapping[str, Content]) -> Content | None:
+    if held.template_id:
+        found = stored.get(held.template_id)
+        return found if found is not None and found.channel == held.channel else None
+    parts = held.payload.get("content")
+    return Content(held.channel, parts, held.payload.get("locales") or {}) if isinstance(parts, dict) else None
+
+
+def _draft(held: Held, content: Content) -> Draft:
+    profile = held.profile or {}
+    compiled = held.program
+    run = {
+        "id": held.instance_id,
+        "participant_id": held.participant_id,
+        "flow": held.flow_id,
+        "version": None if compiled is None else compiled.version,
+        "entered_at": None if held.entered_at is None else held.entered_at.isoformat(),
+    }
+    return Draft(
+        key=held.key,
+        participant_id=held.participant_id,
+        content=content,
+        resolved=Resolved.model_validate(held.payload.get("vars") or {}),
+        topic=held.topic,
+        locale=str(held.payload.get("language") or profile.get("locale") or ""),
+        participant=held.profile,
+        entry=held.entry,
+        event=held.payload.get("event"),
+        run=run,
+    )

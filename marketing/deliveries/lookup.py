@@ -1,0 +1,32 @@
+"""The engine's DeliveryLookup: what became of messages, as conditions and filters read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from engine.connections import execute
+
+JSON = dict[str, Any]
+
+# The latest message of each node: an operator's retry, or a message sent once more, counts rather than the first.
+STATES: Final = """
+    SELECT DISTINCT ON (instance_id, node_id) instance_id, node_id, status
+      FROM deliveries WHERE tenant_id = %s AND instance_id = ANY(%s::uuid[])
+     ORDER BY instance_id, node_id, id DESC
+"""
+
+
+class Deliveries:
+    """Reads the states of messages."""
+
+    def states_many(self, tenant_id: str, instance_ids: Sequence[str]) -> Mapping[str, Mapping[str, JSON]]:
+        """Give `{state, opened, clicked}` by instance and node, in one query."""
+        found: dict[str, dict[str, JSON]] = {}
+        for instance_id, node_id, status in execute(STATES, [tenant_id, list(instance_ids)]).fetchall():
+            found.setdefault(instance_id, {})[node_id] = {
+                "state": status,
+                "opened": status in ("opened", "clicked"),
+                "clicked": status == "clicked",
+            }
+        return found

@@ -1,0 +1,75 @@
+"""Telling the engine what became of messages, as events that runs wait for and flows begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from engine import inbox
+from engine.connections import execute
+from engine.event_form import Incoming
+
+JSON = dict[str, Any]
+
+SOURCE: Final = "deliveries"
+# Told to everybody; the others only to the run that waits for them.
+ALWAYS: Final = frozenset(("failed", "unknown"))
+# How far the runs are from the event that nobody but the world caused.
+DEPTHS: Final = """
+    SELECT i.id, e.causation_depth
+      FROM flow_instances i
+      JOIN inbound_events e ON e.tenant_id = i.tenant_id AND e.event_id = i.context ->> 'entry_event'
+     WHERE i.id = ANY(%s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A message, and what became of it."""
+
+    id: str
+    channel: str
+    participant_id: str
+    flow_id: str | None
+    instance_id: str | None
+    node_id: str
+    template_id: str
+    awaited: bool
+    status: str
+    reason: str = ""
+
+
+def tell(tenant_id: Any, news: Sequence[Told]) -> None:
+    """Put what somebody may wait for into the inbox, in the caller's transaction; said twice, it counts once."""
+    said = [each for each in news if each.awaited or each.status in ALWAYS]
+    if not said:
+        return
+    runs = sorted({each.instance_id for each in said if each.instance_id})
+    depths = dict(execute(DEPTHS, [runs]).fetchall())
+    inbox.receive(tenant_id, [_event(each, depths.get(each.instance_id or "", 0) + 1) for each in said])
+
+
+def event_id_of(delivery_id: str, status: str) -> str:
+    """The id of the event that says that a message has a status; whoever hears of it first tells it."""
+    return f"delivery:{delivery_id}:{status}"
+
+
+def _event(told: Told, depth: int) -> Incoming:
+    return Incoming(
+        participant_id=told.participant_id,
+        event_type=f"{told.channel}_{told.status}",
+        data={
+            "delivery_id": told.id,
+            "channel": told.channel,
+            "status": told.status,
+            "reason": told.reason,
+            "flow_id": told.flow_id,
+            "instance_id": told.instance_id,
+            "node_id": told.node_id,
+            "template_id": told.template_id,
+        },
+        event_id=event_id_of(told.id, told.status),
+        source=SOURCE,
+        causation_depth=depth,
+    )
