@@ -126,7 +126,11 @@ class MessageSender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """A message of a rehearsal, and what is known when it would be queued."""
+    """
+    A message of a rehearsal, and what is known when it would be queued.
+
+    `quiet_hours` are those of the graph's settings; `zone` is that of participants who have none.
+    """
 
     message: Message
     at: datetime
@@ -134,6 +138,9 @@ class Rehearsed:
     preferences: Preferences | None
     entry: JSON
     run: JSON
+    quiet_hours: Any = None
+    zone: str = "UTC"
+    is_made_up: bool = True
 
 
 class MessagePreview(Protocol):

@@ -24,7 +24,10 @@ USUAL: Final = "delivered"
 def show(effect: Effect, rehearser: Rehearser) -> JSON:
     """Say how a message would look and whether it would be sent at all."""
     message, step = effect.effect, rehearser.step
-    rehearsed = Rehearsed(message, effect.at, effect.seen, step.preferences, step.entry, step.run)
+    rehearsed = Rehearsed(
+        message, effect.at, effect.seen, step.preferences, step.entry, step.run,
+        rehearser.burst.program.settings.quiet_hours, step.default_timezone, rehearser.is_made_up,
+    )  # fmt: skip
     (seen,) = ports.bound().previews.preview_many(step.tenant_id, [rehearsed])
     return {
         "node_id": effect.node_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -51,10 +51,10 @@ class Choice:
             case Branched(branch=branch, result=result):
                 chosen = self.branch or branch
                 return Branched(chosen, {**_as_if(result, branch, chosen), **self.result})
-            case Completed(result=result, ends=ends, reason=reason, goal=goal, effects=effects):
+            case Completed(result=result):
                 if self.branch is not None:
                     return Branched(self.branch, {**result, **self.result})
-                return Completed({**result, **self.result}, ends, reason, goal, effects)
+                return replace(outcome, result={**result, **self.result})
         return outcome
 
 

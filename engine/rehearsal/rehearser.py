@@ -87,6 +87,7 @@ class Rehearser(Executor):
     def __init__(self, burst: Burst, plan: Plan, known: Known) -> None:
         super().__init__(burst, participant=known.profile, preferences=known.preferences, segments=known.segments)
         self.choices = plan.choices
+        self.is_made_up = plan.profile is not None
         self.effects: list[Effect] = []
         self.budget = Budget()
         self.step.caps = Caps(self)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from operator import itemgetter
 from typing import Any
 
 from engine import ports
@@ -29,7 +27,7 @@ def of(stage: Stage, program: Program, refusal: str | None) -> JSON:
         "ended_at": next((iso(each.at) for each in events if each.type in ENDED), None),
         "path": [] if refusal else _Path(stage, program).told(events),
         "messages": stage.messages,
-        "conversions": _conversions(events, stage.rehearser.effects),
+        "conversions": _conversions(events),
         "profile_changes": [_change(each) for each in stage.rehearser.effects if _is_change(each)],
         "participant": stage.rehearser.step.participant,
         "events": [_event(each) for each in stage.heard],
@@ -121,22 +119,15 @@ class _Path:
         }
 
 
-# A goal that a node or an event reached, with what `track_conversion` says of it; once per name, when it was first.
-def _conversions(events: list[Event], effects: list[Effect]) -> list[JSON]:
-    reached: list[tuple[datetime, str, str, JSON]] = [
-        (each.at, each.data["name"], each.data["node"] or each.data["event"]["event_type"], each.data.get("facts", {}))
-        for each in events
-        if each.type == "goal_reached"
-    ]
-    tracked = [
-        (each.at, each.effect.name, each.node_id, each.effect.facts)
-        for each in effects
-        if isinstance(each.effect, ports.Conversion)
-    ]
+# A goal that a node or an event reached; once per name, when it was first, with all that was said of it.
+def _conversions(events: list[Event]) -> list[JSON]:
     found: dict[str, JSON] = {}
-    for at, name, by, facts in sorted(reached + tracked, key=itemgetter(0)):
-        told = found.setdefault(name, {"name": name, "at": iso(at), "by": by, "facts": {}})
-        told["facts"] = {**told["facts"], **facts}
+    for event in events:
+        if event.type == "goal_reached":
+            data = event.data
+            by = data["node"] or data["event"]["event_type"]
+            told = found.setdefault(data["name"], {"name": data["name"], "at": iso(event.at), "by": by, "facts": {}})
+            told["facts"] = {**told["facts"], **data.get("facts", {})}
     return list(found.values())
 
 

@@ -10,7 +10,7 @@ from engine import clock
 from engine.ports import Preferences
 from engine.rehearsal import rehearsing
 from engine.rehearsal.plan import Choice, Plan
-from marketing.models import CouponPool, Delivery, Topic
+from marketing.models import CouponPool, Delivery, Suppression, Topic
 from marketing.templates import store
 from tests.engine.conftest import NOON
 from tests.support.graphs import ENTRY, graph
@@ -129,3 +129,21 @@ def test_a_cap_counts_what_the_rehearsal_sends(rehearse):
 
     assert len(rehearse(capped)["messages"]) == 1
     assert len(rehearse(capped, choices={"cap": Choice(branch="allowed")})["messages"]) == 2
+
+
+def test_a_message_rests_in_quiet_hours(rehearse):
+    quiet = through(*mail()) | {"settings": {"quiet_hours": {"from": "12:00", "to": "15:30"}}}
+    berlin = ADA | {"timezone": "Europe/Berlin"}
+
+    (message,) = rehearse(quiet, profile=berlin)["messages"]
+
+    assert (message["queued_at"], message["sent_at"]) == ("2030-01-01T12:00:00Z", "2030-01-01T14:30:00Z")
+    assert message["history"][0] == {"status": "sent", "at": "2030-01-01T14:30:00Z", "reason": None}
+
+
+def test_nobody_writes_to_a_suppressed_address(rehearse, tenant):
+    Suppression.objects.create(tenant=tenant, channel="email", address=ADA["email"], reason="bounced", created_at=NOON)
+
+    (message,) = rehearse(through(*mail(message_class="transactional")))["messages"]
+
+    assert (message["status"], message["reason"]) == ("skipped", "suppressed")
