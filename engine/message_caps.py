@@ -27,7 +27,7 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class CapQuestion:
-    """How many messages a participant has got since a moment, of a flow where one is named; `most` is enough to know."""
+    """How many messages a participant has got since a moment, of a flow where one is named; counted up to `most`."""
 
     participant_id: str
     flow_id: str | None

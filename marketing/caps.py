@@ -2,8 +2,8 @@
 What counts against frequency caps: messages from when they were queued, and slots that caps have let through.
 
 Who reserves a slot, and who queues a message of a flow with a cap of its own, holds the participant's lock until its
-transaction ends. So all of them have one order, by the moment of the slot or else of the message, and whoever asks later
-sees everything that comes before.
+transaction ends. So all of them have one order, by the moment of the slot or else of the message, and whoever asks
+later sees everything that comes before.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ USE_UP: Final = """
     UPDATE deliveries d SET reserved_at = n.reserved_at
       FROM unnest(%(ids)s::uuid[], %(moments)s::timestamptz[]) AS n(id, reserved_at) WHERE d.id = n.id
 """
-COUNT_FROM_NOW: Final = "UPDATE deliveries SET counted_at = %s WHERE id = ANY(%s) AND counted_at IS NULL"
+FORGET_SLOTS: Final = "DELETE FROM cap_slots WHERE reserved_at <= %s"
 RELEASE: Final = "UPDATE deliveries SET counted_at = NULL WHERE id = ANY(%s) AND counted_at IS NOT NULL"
 VERSIONS: Final = "SELECT id, version_id FROM flow_instances WHERE id = ANY(%s)"
 # What came before a message, or has gone out already: it alone stands against the flow's own cap.
@@ -182,14 +182,11 @@ class Caps:
 
 def queue_many(tenant_id: Any, deliveries: Sequence[Sent]) -> None:
     """
-    Count deliveries that have just been queued, in the caller's transaction; each uses up a slot of its run.
+    Have deliveries that were just written use up the slots of their runs, in the caller's transaction.
 
-    A delivery that was written with a `counted_at` of its own keeps it.
+    They count from their `counted_at` on, which is when they were queued.
     """
-    if not deliveries:
-        return
     now = clock.now()
-    execute(COUNT_FROM_NOW, [now, [str(each.id) for each in deliveries]])
     runs = sorted({str(each.instance_id) for each in deliveries if each.instance_id})
     slots: dict[tuple[str, str], list[tuple[str, datetime]]] = defaultdict(list)
     for key, instance_id, channel, reserved_at in execute(OWN, [runs]).fetchall() if runs else ():
@@ -226,6 +223,11 @@ def release(delivery_ids: Iterable[Any]) -> None:
     """Have messages that never went out no longer count, in the caller's transaction."""
     if ids := [str(each) for each in delivery_ids]:
         execute(RELEASE, [ids])
+
+
+def forget_slots() -> None:
+    """Delete slots that nobody came back for."""
+    execute(FORGET_SLOTS, [clock.now() - SLOT_LASTS])
 
 
 def caps_of_runs(instance_ids: Iterable[str]) -> dict[str, Cap]:
