@@ -1,18 +1,16 @@
 """Count a conversion, with what it was worth."""
 
-from collections.abc import Callable
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from engine.nodes import money, registry
+from engine.nodes import conversion_facts, money, registry
 from engine.nodes.action_config import ActionConfig
 from engine.nodes.base import Category, Node, RunsAs
 from engine.nodes.context import StepContext
 from engine.nodes.outcomes import JSON, Completed, Outcome
 from engine.nodes.references import Reference
 
-MAX_VARIANT = 64
 Amount = Annotated[str | int | float, AfterValidator(money.amount)]
 CurrencyCode = Annotated[str, AfterValidator(money.currency)]
 
@@ -60,36 +58,12 @@ class TrackConversion(Node):
 
     def execute(self, config: Config, step: StepContext) -> Outcome:
         """Count it; what a reference does not find has no value, and what makes no sense is named in the result."""
-        ignored: list[str] = []
-        facts = {
-            "value": _read(step, config.revenue, money.amount, ignored),
-            "currency": _read(step, config.currency, money.currency, ignored),
-            "variant": _read(step, config.variant, _text, ignored),
-            "metadata": step.resolve(config.metadata) or None,
-        }
+        facts, ignored = conversion_facts.read(config, step)
         result = {
             "status": "recorded",
             "event_name": config.event_name,
-            "revenue": facts["value"],
-            "currency": facts["currency"],
+            "revenue": facts.get("value"),
+            "currency": facts.get("currency"),
             **({"ignored": ignored} if ignored else {}),
         }
-        known = {name: value for name, value in facts.items() if value is not None}
-        return Completed(result, goal=config.event_name, facts=known)
-
-
-def _read(step: StepContext, raw: Any, parse: Callable[[Any], str], ignored: list[str]) -> str | None:
-    value = step.resolve(raw)
-    if value is None:
-        return None
-    try:
-        return parse(value)
-    except money.NoMoney as problem:
-        ignored.append(str(problem))
-        return None
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str) and len(value) <= MAX_VARIANT and "\0" not in value:
-        return value
-    raise money.NoMoney(f"{str(value)[:80]!r} is no variant; write a text of at most {MAX_VARIANT} characters")
+        return Completed(result, goal=config.event_name, facts=facts)
