@@ -11,7 +11,7 @@ from typing import Any, Final
 from engine.execution import program
 from marketing import caps, windows
 from marketing.consent.lookup import StoredPreferences
-from marketing.deliveries import suppressions
+from marketing.deliveries import exits, suppressions
 from marketing.deliveries.reading import Held
 from marketing.deliveries.states import Move
 
@@ -68,6 +68,11 @@ def _people(tenant_id: str, held: Sequence[Held], now: datetime) -> Refusals:
 def _expiry(tenant_id: str, held: Sequence[Held], now: datetime) -> Refusals:
     late = (each for each in held if each.expires_at is not None and each.expires_at <= now)
     return {each.id: Refusal("skipped", "expired", f"It was to be sent by {each.expires_at}.") for each in late}
+
+
+def _exits(tenant_id: str, held: Sequence[Held], now: datetime) -> Refusals:
+    left = exits.left_many(tenant_id, [each for each in held if each.resend_of is None])
+    return {key: Refusal("cancelled", exits.REASON, "Its participant has left the flow's segment.") for key in left}
 
 
 def _preferences(tenant_id: str, held: Sequence[Held], now: datetime) -> Refusals:
@@ -136,6 +141,7 @@ _CHECKS: Final[tuple[Check, ...]] = (
     _runs,
     _people,
     _expiry,
+    _exits,
     _preferences,
     _addresses,
     _suppressions,

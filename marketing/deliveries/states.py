@@ -50,7 +50,9 @@ MOVE: Final = f"""
            template_version = coalesce(n.template_version, d.template_version),
            provider_message_id = coalesce(n.message_id, d.provider_message_id),
            sent_at = coalesce(n.sent_at, d.sent_at),
-           counted_at = CASE WHEN n.status IN ('skipped', 'failed', 'cancelled') THEN NULL ELSE d.counted_at END,
+           counted_at = CASE WHEN n.status IN ('skipped', 'failed', 'cancelled') THEN NULL
+                             WHEN n.sent_at > d.counted_at + interval '1 minute' THEN n.sent_at
+                             ELSE d.counted_at END,
            history = d.history || jsonb_build_array(jsonb_build_object(
                'status', n.status, 'at', %(now)s::text, 'detail', n.detail))
       FROM locked JOIN given n USING (id)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from engine.connections import execute
+from marketing.segments import freshness
 
 # A segment goes by its slug or by its id; a merged participant is the one that goes on.
 MEMBERSHIPS: Final = """
@@ -32,6 +33,11 @@ class Memberships:
         found: dict[str, set[str]] = {}
         for who, slug, key in execute(MEMBERSHIPS, asked).fetchall():
             found.setdefault(who, set()).update((slug, key))
+        for name, (anew, members) in freshness.settled(tenant_id, participant_ids, segment_ids).items():
+            for who in anew:
+                found.setdefault(who, set()).discard(name)
+            for who in members:
+                found[who].add(name)
         wanted = frozenset(segment_ids)
         return {who: wanted & names for who, names in found.items()}
 
