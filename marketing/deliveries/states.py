@@ -11,7 +11,6 @@ import orjson
 
 from engine.connections import execute
 from marketing.models import Delivery
-from marketing.models.delivery import DeliveryStatus
 
 JSON = dict[str, Any]
 
@@ -27,9 +26,7 @@ def _paths(arrows: Mapping[str, frozenset[str]]) -> list[tuple[str, str]]:
 # From where to where a message may go; a later status takes those before it along.
 PATHS: Final = frozenset(_paths(Delivery.TRANSITIONS.arrows))
 PATHS_SQL: Final = ", ".join(f"('{source}', '{target}')" for source, target in sorted(PATHS))
-
-# What is not going out any more, and counts against no cap.
-NOT_SENT: Final = (DeliveryStatus.SKIPPED, DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
+_MAY: Final = f"(d.status, n.status) IN ({PATHS_SQL})"
 
 # Locks messages in the order of their ids and moves those that have the claim which their record names. The holder of a
 # claim is always heard: a provider's report may have been quicker than its verdict, and then only the rest is noted.
@@ -43,8 +40,9 @@ MOVE: Final = f"""
         SELECT d.id FROM deliveries d JOIN given USING (id) ORDER BY d.id FOR NO KEY UPDATE OF d
     )
     UPDATE deliveries d
-       SET status = CASE WHEN (d.status, n.status) IN ({PATHS_SQL}) THEN n.status ELSE d.status END,
-           reason = CASE WHEN (d.status, n.status) IN ({PATHS_SQL}) THEN n.reason ELSE d.reason END, claim = n.claim, due_at = n.due_at, attempts = d.attempts + n.tries,
+       SET status = CASE WHEN {_MAY} THEN n.status ELSE d.status END,
+           reason = CASE WHEN {_MAY} THEN n.reason ELSE d.reason END,
+           claim = n.claim, due_at = n.due_at, attempts = d.attempts + n.tries,
            provider = coalesce(n.provider, d.provider), recipient = coalesce(n.recipient, d.recipient),
            rendered = coalesce(n.rendered, d.rendered),
            template_version = coalesce(n.template_version, d.template_version),
@@ -57,7 +55,7 @@ MOVE: Final = f"""
                'status', n.status, 'at', %(now)s::text, 'detail', n.detail))
       FROM locked JOIN given n USING (id)
      WHERE d.id = n.id AND d.claim = n.was_claim
-       AND ((d.status, n.status) IN ({PATHS_SQL}) OR n.was_claim <> '')
+       AND ({_MAY} OR n.was_claim <> '')
  RETURNING d.id
 """
 

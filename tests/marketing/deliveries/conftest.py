@@ -60,10 +60,8 @@ def post(tenant, now) -> Iterator[Post]:
 
 def open_channel(tenant: Any, channel: str, provider: str, at: Any, **facts: Any) -> Channel:
     Channel.objects.for_tenant(tenant).filter(channel=channel).update(is_default=False)
-    made = Channel.objects.create(
-        tenant=tenant, name=f"{provider}-{channel}", channel=channel, provider=provider, is_default=True,
-        created_at=at, updated_at=at, **facts,
-    )  # fmt: skip
+    given = {"channel": channel, "provider": provider, "is_default": True, "created_at": at, "updated_at": at}
+    made, _ = Channel.objects.update_or_create(tenant=tenant, name=f"{provider}-{channel}", defaults=given | facts)
     accounts.forget()
     return made
 
