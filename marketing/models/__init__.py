@@ -6,6 +6,7 @@ from marketing.models.delivery import CapSlot, Channel, ChannelGate, Conversion,
 from marketing.models.importing import ImportChunk
 from marketing.models.journey import Intake, Journey, JourneyStatus
 from marketing.models.segment import Segment, SegmentDue, SegmentMember
+from marketing.models.tally import Tally
 from marketing.models.template import Coupon, CouponPool, Link, Template, TemplateVersion
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "SegmentDue",
     "SegmentMember",
     "Suppression",
+    "Tally",
     "Template",
     "TemplateVersion",
     "Topic",
