@@ -1,5 +1,5 @@
 """What marketing keeps, as operators see it."""
 
-from marketing.admin import customers, segments, templates
+from marketing.admin import customers, journeys, segments, templates
 
-__all__ = ["customers", "segments", "templates"]
+__all__ = ["customers", "journeys", "segments", "templates"]
