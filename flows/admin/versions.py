@@ -1,11 +1,14 @@
 """Versions in the admin: drafts are edited as JSON, published ones are looked at."""
 
+from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
 from flows import publishing, versions
@@ -20,6 +23,16 @@ from tenants.admin_pages import Form
 def _publish(version: FlowVersion, by: str) -> str:
     publishing.publish(version, by=by)
     return f"Version {version.number} is published."
+
+
+Showing = Callable[["FlowVersionAdmin", HttpRequest, FlowVersion], HttpResponse]
+
+_pages: list[tuple[str, str, Showing]] = []
+
+
+def add_page(name: str, label: str, show: Showing) -> None:
+    """Give each version a page of its own at this name, with a link to it; only who may change versions sees it."""
+    _pages.append((name, label, show))
 
 
 PUBLISH: Button[FlowVersion] = Button(
@@ -93,6 +106,33 @@ class FlowVersionAdmin(WithButtons[FlowVersion]):
     def buttons(self) -> tuple[Button[FlowVersion], ...]:
         """Give the verbs of a version."""
         return (PUBLISH,)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the pages that were added."""
+        added = [
+            path(
+                f"<uuid:row_id>/{name}/", self.admin_site.admin_view(self._page(show)), name=f"flows_flowversion_{name}"
+            )
+            for name, _, show in _pages
+        ]
+        return [*added, *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Link to the pages that were added."""
+        there = self.may_press(request) and self.get_object(request, object_id) is not None
+        links = [(label, f"../{name}/") for name, label, _ in _pages if there]
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "links": links})
+
+    def _page(self, show: Showing) -> Callable[..., HttpResponse]:
+        def page(request: HttpRequest, row_id: UUID) -> HttpResponse:
+            version = self.get_object(request, str(row_id))
+            if version is None or not self.may_press(request):
+                raise Http404
+            return show(self, request, version)
+
+        return page
 
     @admin.display(description="problems")
     def problems(self, version: FlowVersion) -> SafeString:
