@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from functools import cache, partial
 from itertools import islice
 from multiprocessing.connection import wait as wait_for_any
@@ -45,13 +45,14 @@ def check_all(found: Iterator[Share], tenant: str | None, jobs: int) -> Iterator
         pool.shutdown(cancel_futures=True)
 
 
-def _in_turn(
-    pool: ProcessPoolExecutor, first: list[Share], rest: Iterator[Share], check: Check, most: int
-) -> Iterator[Checked]:
+def _in_turn(pool: Executor, first: list[Share], rest: Iterator[Share], check: Check, most: int) -> Iterator[Checked]:
     under_way: set[Future[Checked]] = {pool.submit(check, share) for share in first}
-    while under_way:
+    while True:
+        # Also when all of them ended at once: what is left has not been looked at.
         for share in islice(rest, max(most - len(under_way), 0)):
             under_way.add(pool.submit(check, share))
+        if not under_way:
+            return
         done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
         for each in done:
             yield each.result()

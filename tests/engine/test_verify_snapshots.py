@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from threading import Event as Flag
 from typing import Any
 
@@ -181,3 +181,21 @@ def test_live_traffic_makes_no_false_alarm(passage: Callable[..., Passage]) -> N
             stop.set()
         assert turns.result(30) > 0
     assert [each for differences in told for each in differences] == []
+
+
+class AtOnce(Executor):
+    """Has done everything that it was given by the time that anybody asks."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
+def test_processes_that_end_all_at_once_leave_nothing_unchecked() -> None:
+    shares = iter(range(10))
+    first = [next(shares) for _ in range(3)]
+
+    checked = processes._in_turn(AtOnce(), first, shares, lambda share: share, 4)  # type: ignore[arg-type,return-value]
+
+    assert sorted(checked) == list(range(10))  # type: ignore[type-var]
