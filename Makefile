@@ -35,7 +35,7 @@ run: up ## the same as up
 
 .PHONY: test
 test: $(READY) ## every test, on real PostgreSQL and Redis with real Celery workers
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 .PHONY: test-fast
 test-fast: $(READY) ## the tests that need no database

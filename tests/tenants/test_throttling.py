@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -25,7 +26,9 @@ django.setup()
 from uuid import UUID
 from tenants import throttling
 from tenants.errors import RateLimited
-tenant, until, served = UUID(sys.argv[1]), float(sys.argv[2]), {}
+tenant, served = UUID(sys.argv[1]), {}
+print("ready", flush=True)
+until = float(sys.stdin.readline())
 while time.time() < until:
     try:
         throttling.spend(tenant)
@@ -66,10 +69,17 @@ def test_blocks_add_up_to_the_limit(settings: Settings, limit: int) -> None:
 @pytest.mark.processes
 def test_two_processes_share_one_limit(tenant: Tenant, process_environment: dict[str, str]) -> None:
     env = process_environment | {"KALCIFER_RATE_LIMITS": "default=500", "DJANGO_SETTINGS_MODULE": "kalcifer.settings"}
-    command = [sys.executable, "-c", SPENDER, str(tenant.pk), str(time.time() + 6)]
-    spenders = [subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE) for _ in range(2)]
+    command = [sys.executable, "-c", SPENDER, str(tenant.pk)]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    spenders = [subprocess.Popen(command, cwd=ROOT, env=env, **pipes) for _ in range(2)]
+    for spender in spenders:
+        assert spender.stdout.readline() == "ready\n"
+    until = f"{time.time() + 4}\n"
     total = Counter[str]()
     both = Counter[str]()
+    for spender in spenders:
+        spender.stdin.write(until)
+        spender.stdin.flush()
     for spender in spenders:
         served = json.loads(spender.communicate(timeout=60)[0].splitlines()[-1])
         total.update(served)
