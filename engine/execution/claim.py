@@ -85,9 +85,11 @@ NAME = "UPDATE batch_claims SET instance_ids = %s WHERE id = %s"
 WITHDRAW = "DELETE FROM batch_claims WHERE id = ANY(%s::uuid[])"
 
 # Marks the instances of dead workers' claims. One that was claimed alone has one more death on it; one of a batch is
-# only under suspicion. Whoever gets the advisory lock of a worker knows that it is dead; the transaction's end gives
-# the lock back.
-BURY = """
+# only under suspicion. A build of a projection that a dead worker had in hand is read place by place from there on, so
+# that the next death is that of one event; where somebody else has taken it up already, it is for that worker to live
+# or die. Whoever gets the advisory lock of a worker knows that it is dead; the transaction's end gives the lock back.
+SUSPECTS = 1000
+BURY = f"""
     WITH dead AS (
         DELETE FROM batch_claims
          WHERE id IN (SELECT id FROM batch_claims WHERE worker_key <> %(mine)s FOR UPDATE SKIP LOCKED)
@@ -95,6 +97,10 @@ BURY = """
         RETURNING instance_ids
     ), named AS (
         SELECT unnest(instance_ids) AS id, cardinality(instance_ids) = 1 AS alone FROM dead
+    ), readers AS (
+        UPDATE projection_checkpoints c SET deaths = c.deaths + 1, suspects = greatest(c.suspects, {SUSPECTS})
+         WHERE c.id IN (SELECT id FROM projection_checkpoints WHERE id IN (SELECT id FROM named)
+                           FOR NO KEY UPDATE SKIP LOCKED)
     )
     UPDATE flow_instances i SET deaths = CASE WHEN named.alone THEN i.deaths + 1 ELSE greatest(i.deaths, 1) END
       FROM named WHERE i.id = named.id

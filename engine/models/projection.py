@@ -32,6 +32,9 @@ class ProjectionCheckpoint(models.Model):
     last_event_id = models.UUIDField(null=True, blank=True)
     last_event_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
+    # Worker processes that died at the next place, and how many places are read one by one because of them.
+    deaths = models.PositiveSmallIntegerField(default=0, db_default=0)
+    suspects = models.PositiveIntegerField(default=0, db_default=0)
     retry_at = models.DateTimeField(null=True, blank=True)
     error = JSONField(null=True, blank=True)
     updated_at = models.DateTimeField()

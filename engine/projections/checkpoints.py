@@ -19,7 +19,7 @@ from tenants.ids import uuid7
 JSON = dict[str, Any]
 
 LONGEST_PAUSE_S: Final = 300.0
-COLUMNS: Final = "id, name, build, is_live, status, tx, position, count, attempts, error"
+COLUMNS: Final = "id, name, build, is_live, status, tx, position, count, attempts, deaths, suspects, error"
 
 ADD = """
     INSERT INTO projection_checkpoints (id, name, build, is_live, status, tx, position, count, attempts, updated_at)
@@ -27,10 +27,15 @@ ADD = """
 """
 KNOWN = "SELECT name FROM projection_checkpoints WHERE is_live AND name = ANY(%s)"
 OF_NAMES = f"SELECT {COLUMNS} FROM projection_checkpoints WHERE name = ANY(%s) ORDER BY name, build"
-# The right to read on. Whoever finds it taken leaves it to the other; one that failed is left alone until its time.
+# What may be read on: one that failed is left alone until its time, one whose event took its worker along too often
+# until an operator decides.
+MAY_GO_ON: Final = """
+    (c.retry_at IS NULL OR c.retry_at <= clock_timestamp()) AND c.error -> 'deaths' IS NULL
+"""
+# The right to read on. Whoever finds it taken leaves it to the other.
 TAKE = f"""
-    SELECT {COLUMNS} FROM projection_checkpoints
-     WHERE name = %s AND build = %s AND (retry_at IS NULL OR retry_at <= clock_timestamp())
+    SELECT {COLUMNS} FROM projection_checkpoints c
+     WHERE name = %s AND build = %s AND {MAY_GO_ON}
        FOR NO KEY UPDATE SKIP LOCKED
 """
 # All builds of a projection, waited for; oldest first, as everybody takes them.
@@ -38,7 +43,8 @@ LOCK = f"SELECT {COLUMNS} FROM projection_checkpoints WHERE name = %s ORDER BY b
 MOVE = """
     UPDATE projection_checkpoints
        SET tx = %(tx)s, position = %(position)s, count = count + %(count)s, status = 'running', attempts = 0,
-           retry_at = NULL, error = NULL, last_event_id = coalesce(%(event)s, last_event_id),
+           retry_at = NULL, error = NULL, deaths = 0, suspects = greatest(suspects - %(places)s, 0),
+           last_event_id = coalesce(%(event)s, last_event_id),
            last_event_at = coalesce(%(at)s, last_event_at), updated_at = clock_timestamp()
      WHERE id = %(id)s
 """
@@ -46,17 +52,20 @@ MOVE = """
 FAIL = """
     UPDATE projection_checkpoints
        SET status = 'failed', error = %(error)s::jsonb, attempts = attempts + 1, updated_at = clock_timestamp(),
+           deaths = 0,
            retry_at = clock_timestamp() + least(power(2, least(attempts, 20)), %(longest)s) * interval '1 s'
      WHERE id = %(id)s AND tx = %(tx)s AND position = %(position)s
  RETURNING attempts
 """
 RETRY = """
-    UPDATE projection_checkpoints SET retry_at = clock_timestamp(), attempts = 0, updated_at = clock_timestamp()
+    UPDATE projection_checkpoints
+       SET retry_at = clock_timestamp(), attempts = 0, error = error - 'deaths', updated_at = clock_timestamp()
      WHERE id = %s AND status = 'failed'
 """
 RESTART = """
     UPDATE projection_checkpoints
-       SET tx = 0, position = 0, count = 0, status = 'running', attempts = 0, retry_at = NULL, error = NULL,
+       SET tx = 0, position = 0, count = 0, status = 'running', attempts = 0, deaths = 0, suspects = 0,
+           retry_at = NULL, error = NULL,
            last_event_id = NULL, last_event_at = NULL, updated_at = clock_timestamp()
      WHERE id = %s
 """
@@ -77,6 +86,8 @@ class Checkpoint:
     position: int
     count: int
     attempts: int
+    deaths: int
+    suspects: int
     error: JSON | None
 
     @property
@@ -129,8 +140,8 @@ def lock(name: str) -> list[Checkpoint]:
     return [_checkpoint(row) for row in execute(LOCK, [name])]
 
 
-def move(checkpoint: Checkpoint, to: tuple[int, int], events: Sequence[Event]) -> None:
-    """Count events as read, and everything up to a place."""
+def move(checkpoint: Checkpoint, to: tuple[int, int], events: Sequence[Event], *, places: int = 1) -> None:
+    """Count events as read, and everything up to a place, which is so many places on."""
     last = events[-1] if events else None
     execute(
         MOVE,
@@ -139,6 +150,7 @@ def move(checkpoint: Checkpoint, to: tuple[int, int], events: Sequence[Event]) -
             "tx": to[0],
             "position": to[1],
             "count": len(events),
+            "places": places,
             "event": last and last.event_id,
             "at": last and last.at,
         },
@@ -146,7 +158,11 @@ def move(checkpoint: Checkpoint, to: tuple[int, int], events: Sequence[Event]) -
 
 
 def fail(checkpoint: Checkpoint, error: JSON) -> int | None:
-    """Note that the event after the checkpoint cannot be projected; give the count of attempts, None if it has been."""
+    """
+    Note that the event after the checkpoint cannot be projected; give the count of attempts, None if it has been.
+
+    Where the error has `deaths`, it is not tried again before an operator says so.
+    """
     known = {"id": checkpoint.id, "tx": checkpoint.tx, "position": checkpoint.position, "longest": LONGEST_PAUSE_S}
     found = execute(FAIL, {**known, "error": orjson.dumps(error).decode()}).fetchone()
     return None if found is None else int(found[0])

@@ -10,20 +10,20 @@ import structlog
 
 from engine.connections import execute
 from engine.event_store import reading
+from engine.execution import claim
 from engine.projections import checkpoints, rebuilding, registry, running
 from engine.projections.checkpoints import Checkpoint
 from engine.projections.projection import Projection
 
 log = structlog.get_logger(__name__)
 
-# Whether anything can be read that a live build has not, or a build is under way or left over. One that rests after a
-# failure is not due until its time.
+# Whether anything can be read that a live build has not, or a build is under way or left over.
 IS_BEHIND = f"""
     SELECT 1 FROM unnest(%s::text[]) AS wanted(name)
       LEFT JOIN projection_checkpoints c ON c.name = wanted.name
       LEFT JOIN ({reading.HEAD}) AS head ON true
      WHERE c.id IS NULL
-        OR (c.retry_at IS NULL OR c.retry_at <= clock_timestamp())
+        OR {checkpoints.MAY_GO_ON}
            AND (NOT c.is_live OR (c.tx, c.position) < (head.tx, head.position))
      LIMIT 1
 """
@@ -43,6 +43,7 @@ def run(names: Sequence[str] = (), *, slice_s: float = math.inf) -> int:
     """
     ends = time.monotonic() + slice_s
     wanted = [registry.get(name) for name in names or registry.names()]
+    claim.bury_the_dead_now_and_then()
     checkpoints.ensure(wanted)
     turns = _in_turn(checkpoints.of([each.name for each in wanted]))
     counted, errors = 0, list[Exception]()

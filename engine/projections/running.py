@@ -15,8 +15,10 @@ import structlog
 from django.db import connection, transaction
 
 from engine import values
+from engine.conf import engine_settings
 from engine.connections import execute
 from engine.event_store import reading
+from engine.execution.claim import Claims
 from engine.projections import checkpoints
 from engine.projections.checkpoints import Checkpoint
 from engine.projections.projection import Projection
@@ -35,6 +37,10 @@ NEXT = f"""
 """
 
 
+class WorkersDied(Exception):
+    """An event takes the process along that projects it."""
+
+
 class Search:
     """
     How many places to read next: a full batch, or less while the event that made one fail is searched by halves.
@@ -49,9 +55,9 @@ class Search:
         self.place = reading.START
 
     def try_next(self, checkpoint: Checkpoint) -> int:
-        """Give the number of places to read next. What stopped once is tried alone, without a new search."""
+        """Give the number of places to read next. What stopped once, or may be deadly, is tried alone."""
         self.place = checkpoint.place
-        if checkpoint.is_failed:
+        if checkpoint.is_failed or checkpoint.suspects:
             self._suspects = 1
         self._tried = max(1, self._suspects // 2) if self._suspects else self._batch
         return self._tried
@@ -72,10 +78,18 @@ def catch_up(projection: Projection, build: int, *, until: float = math.inf) -> 
 
     Ends at once where another worker has the build in hand, and where an event stops it.
     """
+    claims = Claims("projection")
+    try:
+        return _catch_up(projection, build, claims, until)
+    finally:
+        claims.withdraw()
+
+
+def _catch_up(projection: Projection, build: int, claims: Claims, until: float) -> int:
     counted, search = 0, Search(projection.batch)
     while True:
         try:
-            went = _step(projection, build, search)
+            went = _step(projection, build, search, claims)
         except Exception as error:
             # Without a connection nothing is known about the events.
             if not connection.is_usable():
@@ -91,11 +105,13 @@ def catch_up(projection: Projection, build: int, *, until: float = math.inf) -> 
             return counted
 
 
-def advance(projection: Projection, checkpoint: Checkpoint, limit: int) -> tuple[tuple[int, int], int] | None:
+def advance(
+    projection: Projection, checkpoint: Checkpoint, limit: int, claims: Claims | None = None
+) -> tuple[tuple[int, int], int] | None:
     """
     Project the next places of a build whose row is locked, in the caller's transaction; give the place and the count.
 
-    None where nothing more can be read.
+    None where nothing more can be read. Before the first of them is tried, the claim says who is at it.
     """
     stretch = reading.read_stretch(
         checkpoint.place, types=projection.types, aggregate_types=projection.aggregate_types, limit=limit
@@ -103,17 +119,22 @@ def advance(projection: Projection, checkpoint: Checkpoint, limit: int) -> tuple
     if stretch is None:
         return None
     if stretch.events:
+        if claims is not None and not claims.ids:
+            claims.announce([checkpoint.id])
         projection.of(checkpoint.build).project(stretch.events)
-    checkpoints.move(checkpoint, stretch.ends, stretch.events)
+    checkpoints.move(checkpoint, stretch.ends, stretch.events, places=limit)
     return stretch.ends, len(stretch.events)
 
 
-def _step(projection: Projection, build: int, search: Search) -> int | None:
+def _step(projection: Projection, build: int, search: Search, claims: Claims) -> int | None:
     with transaction.atomic():
         checkpoint = checkpoints.take(projection.name, build)
         if checkpoint is None:
             return None
-        went = advance(projection, checkpoint, search.try_next(checkpoint))
+        limit = search.try_next(checkpoint)
+        if checkpoint.deaths >= engine_settings().max_deaths:
+            raise WorkersDied(f"{checkpoint.deaths} worker processes died in a row at this event.")
+        went = advance(projection, checkpoint, limit, claims)
         return None if went is None else went[1]
 
 
@@ -132,6 +153,8 @@ def _stop(projection: Projection, build: int, place: tuple[int, int], error: Exc
         noted = _describe(found, error)
         if passes_by_itself(checkpoint, noted):
             return True
+        if isinstance(error, WorkersDied):
+            noted["deaths"] = checkpoint.deaths
         attempts = checkpoints.fail(checkpoint, noted)
     log.error("projection.stopped", projection=projection.name, build=build, attempts=attempts, exc_info=error, **noted)
     return False

@@ -57,7 +57,7 @@ def test_the_checkpoint_and_the_read_model_are_one_transaction(
 ) -> None:
     ids = append(10)
 
-    def die(*_: object) -> None:
+    def die(*_: object, **places: int) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):

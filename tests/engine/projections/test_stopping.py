@@ -15,6 +15,7 @@ from engine.models import ProjectionCheckpoint, ProjectionSkip, StoredEvent
 from engine.projections import registry, rounds, running
 from engine.projections.lag import ProjectionStatus
 from tests.engine.projections.conftest import MENDED, Witness
+from tests.support import processes
 from tests.support.races import at_once
 
 Append = Callable[..., list[str]]
@@ -221,3 +222,61 @@ def test_an_event_that_cannot_be_read_stops_it_as_well(append: Append, seen: See
     finally:
         unregister_upcaster("renamed", 1)
     assert rounds.run() == 0
+
+
+# Processes that project one after the other, until one lives on.
+GENERATIONS = """
+import os, signal, django
+django.setup()
+from engine.execution import claim
+from engine.projections import registry, rounds
+from tests.engine.projections.conftest import Witness
+
+class Mortal(Witness):
+    def project(self, events):
+        super().project(events)
+        if any(event.data.get("deadly") for event in events):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+for name in registry.names():
+    registry.unregister(name)
+registry.register(Mortal())
+for generation in range(10):
+    child = os.fork()
+    if not child:
+        claim.bury_the_dead()
+        rounds.run()
+        os._exit(0)
+    if not os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+        break
+print(generation)
+"""
+
+
+def test_an_event_that_kills_whoever_projects_it_is_left_for_an_operator(
+    append: Append, seen: Seen, witness: Witness, process_environment: dict[str, str]
+) -> None:
+    before, (deadly,), after = append(3), append(deadly=True), append(3)
+
+    def deaths() -> int:
+        settings = {"DJANGO_SETTINGS_MODULE": "kalcifer.settings"}
+        told = processes.python("-c", GENERATIONS, env=process_environment | settings)
+        assert told.stdout.strip().isdecimal(), told.stderr
+        return int(told.stdout)
+
+    # Once in a batch, and alone until it is known to be the one.
+    assert deaths() == 4
+    stopped = status()
+    assert stopped.error is not None
+    assert (stopped.state, stopped.error["event_id"]) == ("failed", deadly)
+    assert stopped.error["detail"] == "3 worker processes died in a row at this event."
+    assert seen() == before
+    execute(COME_DUE, ["witness"])
+    assert not rounds.is_behind()
+
+    ProjectionManager().retry_sync("witness")
+    assert deaths() == 3
+    ProjectionManager().skip_sync("witness", "deadly", "user:ada")
+    assert deaths() == 0
+    assert seen() == before + after
+    assert status().state == "running"
