@@ -1,5 +1,6 @@
 """The URLs of what carries messages, and of what it reports."""
 
+from marketing.api.callbacks import ProviderCallbackView, SendgridCallbackView, TwilioCallbackView
 from marketing.api.channels import ChannelsView, ChannelView, ProvidersView
 from marketing.api.suppressions import SuppressionsView, SuppressionView
 from tenants.api.routing import path
@@ -10,4 +11,7 @@ urlpatterns = [
     path("channels/<str:channel_id>", ChannelView.as_view(), "channel"),
     path("suppressions", SuppressionsView.as_view(), "suppressions"),
     path("suppressions/<str:suppression_id>", SuppressionView.as_view(), "suppression"),
+    path("webhooks/sendgrid", SendgridCallbackView.as_view(), "sendgrid-callback"),
+    path("webhooks/twilio", TwilioCallbackView.as_view(), "twilio-callback"),
+    path("webhooks/providers/<str:channel_id>", ProviderCallbackView.as_view(), "provider-callback"),
 ]

@@ -40,7 +40,11 @@ def create(tenant: Tenant, given: Mapping[str, Any]) -> Channel:
 
 def change(row: Channel, given: Mapping[str, Any]) -> Channel:
     """Change a channel; credentials that are given replace all that there were, others stay."""
+    before = _destination(row)
     _fill(row, given)
+    if row.ciphertext and "credentials" not in given and _destination(row) != before:
+        detail = "With another address the credentials have to be given anew: they would be sent there."
+        raise Invalid([Problem("required", detail, "credentials")])
     row.updated_at = clock.now()
     if "credentials" in given:
         check(row, given["credentials"])
@@ -101,6 +105,16 @@ def _problems(row: Channel, credentials: Any) -> Iterator[Problem]:
         return
     yield from _misfits(provider.Config, row.config, "config")
     yield from _misfits(provider.Credentials, credentials, "credentials")
+
+
+# Whoever may change where messages go could otherwise have the credentials sent to a place of theirs, and read them.
+def _destination(row: Channel) -> JSON:
+    try:
+        fields = registry.get(row.provider).Config.model_fields
+    except UnknownProvider:
+        return {}
+    marked = [name for name, each in fields.items() if (each.json_schema_extra or {}) == {"destination": True}]
+    return {name: row.config.get(name, fields[name].default) for name in marked}
 
 
 def _misfits(cls: type, value: Any, place: str) -> Iterator[Problem]:

@@ -107,13 +107,21 @@ def record_many(tenant_id: UUID | str, reports: Sequence[Report]) -> int:
     return sum(len(each.news) for each in moved)
 
 
+def as_id(value: Any) -> str | None:
+    """Give an id that somebody sent, or None for what cannot be one."""
+    try:
+        return str(UUID(value)) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
 def _find(tenant_id: UUID | str, reports: Sequence[Report]) -> list[_Seen]:
     records = [
         {
             "place": place,
             "provider": each.provider,
             "message_id": each.message_id.replace("\0", ""),
-            "delivery_id": _uuid(each.delivery_id),
+            "delivery_id": as_id(each.delivery_id),
         }
         for place, each in enumerate(reports)
     ]
@@ -257,10 +265,3 @@ def _occurred_at(at: datetime | None) -> datetime | None:
 def _url(report: Report) -> str:
     url = report.data.get("url")
     return url[:2_048] if isinstance(url, str) and report.status == "clicked" else ""
-
-
-def _uuid(text: str) -> str | None:
-    try:
-        return str(UUID(text))
-    except ValueError:
-        return None

@@ -23,6 +23,9 @@ WITHOUT_KEY = {
     "ready": "asked by load balancers",
     "metrics": "a key of its own, or loopback",
     "webhook": "signed by its sender",
+    "sendgrid-callback": "signed by the provider",
+    "twilio-callback": "signed by the provider",
+    "provider-callback": "signed by the provider",
     "message-link": "a signed token",
     "message-link-below-api": "a signed token",
 }
