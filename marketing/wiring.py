@@ -17,6 +17,7 @@ from marketing.links import addresses
 from marketing.rehearsal import Previews
 from marketing.segments import due
 from marketing.segments.lookup import Memberships
+from marketing.tallies import totals
 from marketing.templates import store
 from marketing.templates.checks import messages_can_be_written
 
@@ -35,6 +36,7 @@ def connect() -> None:
     publishing.register_check(messages_can_be_written)
     due.connect()
     fallen.connect()
+    totals.connect()
     resting.connect()
     imports.connect()
     erasure.connect()
