@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -44,6 +45,10 @@ FORGET_EVENTS = """
 """
 
 
+# What layers above forget, likewise.
+also: list[Callable[[], None]] = []
+
+
 def prune() -> None:
     """
     Delete what nobody needs, in batches, until nothing is left or the time is over.
@@ -53,6 +58,8 @@ def prune() -> None:
     """
     idempotency.prune()
     throttling.prune()
+    for forget in also:
+        forget()
     until = time.monotonic() + SLICE_S
     settings = engine_settings()
     _forget(FORGET_GOALS, 1.0, until)

@@ -15,9 +15,9 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-from engine import clock
+from engine import clock, retention
 from engine.connections import execute
-from engine.execution import program
+from engine.execution.program import Program
 from engine.message_caps import EVERY_CHANNEL, Cap, CapQuestion, Reservation, Slot
 from tenants.ids import uuid7
 
@@ -87,7 +87,6 @@ USE_UP: Final = """
 """
 FORGET_SLOTS: Final = "DELETE FROM cap_slots WHERE reserved_at <= %s"
 RELEASE: Final = "UPDATE deliveries SET counted_at = NULL WHERE id = ANY(%s) AND counted_at IS NOT NULL"
-VERSIONS: Final = "SELECT id, version_id FROM flow_instances WHERE id = ANY(%s)"
 # What came before a message, or has gone out already: it alone stands against the flow's own cap.
 BEFORE: Final = """
     SELECT n.id
@@ -100,8 +99,9 @@ BEFORE: Final = """
              WHERE d.tenant_id = %(tenant)s AND d.participant_id = n.participant_id AND d.id <> n.id
                AND d.counted_at > n.since
                AND (n.channel = 'all' OR d.channel = n.channel) AND (n.flow_id IS NULL OR d.flow_id = n.flow_id)
-               AND (d.status NOT IN ('queued', 'claimed') OR (coalesce(d.reserved_at, d.counted_at), d.id)
-                                          < (coalesce(own.reserved_at, own.counted_at, %(now)s), own.id))
+               AND (d.status NOT IN ('queued', 'claimed')
+                    OR (coalesce(d.reserved_at, d.counted_at), d.reserved_at IS NULL, d.id)
+                     < (coalesce(own.reserved_at, own.counted_at, %(now)s), own.reserved_at IS NULL, own.id))
             UNION ALL
             SELECT FROM cap_slots s JOIN flow_instances i ON i.id = s.instance_id
              WHERE s.tenant_id = %(tenant)s AND s.participant_id = n.participant_id
@@ -117,32 +117,40 @@ BEFORE: Final = """
 """
 
 
-class Sent(Protocol):
-    """What caps want to know of a delivery."""
+class Queued(Protocol):
+    """What caps want to know of a delivery that has been queued."""
 
     @property
     def id(self) -> Any:
         """Which."""
 
     @property
-    def flow_id(self) -> Any:
-        """The flow that it is of."""
-
-    @property
     def instance_id(self) -> Any:
         """The run that it is of."""
+
+    @property
+    def channel(self) -> str:
+        """What it goes by."""
+
+
+class Leaving(Queued, Protocol):
+    """And of one that is about to go out."""
+
+    @property
+    def flow_id(self) -> Any:
+        """The flow that it is of."""
 
     @property
     def participant_id(self) -> str:
         """Whom it is for."""
 
     @property
-    def channel(self) -> str:
-        """What it goes by."""
-
-    @property
     def message_class(self) -> str:
         """Transactional messages count, and are never held back."""
+
+    @property
+    def program(self) -> Program | None:
+        """What its run runs by."""
 
 
 class Caps:
@@ -180,7 +188,13 @@ class Caps:
         execute(RESERVE, facts)
 
 
-def queue_many(tenant_id: Any, deliveries: Sequence[Sent]) -> None:
+def connect() -> None:
+    """Have old slots forgotten; may be called twice."""
+    if forget_slots not in retention.also:
+        retention.also.append(forget_slots)
+
+
+def queue_many(tenant_id: Any, deliveries: Sequence[Queued]) -> None:
     """
     Have deliveries that were just written use up the slots of their runs, in the caller's transaction.
 
@@ -202,19 +216,17 @@ def queue_many(tenant_id: Any, deliveries: Sequence[Sent]) -> None:
         execute(USE_UP, {"slots": [slot for _, slot, _ in used], "ids": ids, "moments": moments})
 
 
-def exceeded_many(tenant_id: Any, deliveries: Sequence[Sent]) -> set[str]:
+def exceeded_many(tenant_id: Any, deliveries: Sequence[Leaving]) -> set[str]:
     """
     Give the ids of those that their flow's own cap holds back, by what was queued, sent or let through before them.
 
     Asked when they are about to go out. Transactional messages are never held back.
     """
-    asked = [each for each in deliveries if each.instance_id and each.message_class != "transactional"]
-    caps = caps_of_runs({str(each.instance_id) for each in asked}) if asked else {}
-    asked = [each for each in asked if _concerns(caps.get(str(each.instance_id)), each)]
-    if not asked:
+    caps = {str(each.id): cap for each in deliveries if (cap := _cap_of(each)) is not None}
+    if not caps:
         return set()
     now = clock.now()
-    records = [_as_question(each, caps[str(each.instance_id)], now) for each in asked]
+    records = [_as_question(each, caps[str(each.id)], now) for each in deliveries if str(each.id) in caps]
     facts = {"tenant": str(tenant_id), "asked": orjson.dumps(records).decode(), "now": now, "lasts": SLOT_LASTS}
     return {row[0] for row in execute(BEFORE, facts).fetchall()}
 
@@ -230,18 +242,14 @@ def forget_slots() -> None:
     execute(FORGET_SLOTS, [clock.now() - SLOT_LASTS])
 
 
-def caps_of_runs(instance_ids: Iterable[str]) -> dict[str, Cap]:
-    """Give the cap of the flow of each run that has one, in one query."""
-    found = execute(VERSIONS, [sorted(instance_ids)]).fetchall()
-    settings = {version: program.of_version(version).settings.frequency_cap for version in {row[1] for row in found}}
-    return {run: cap.as_cap() for run, version in found if (cap := settings[version]) is not None}
+def _cap_of(delivery: Leaving) -> Cap | None:
+    if delivery.program is None or delivery.message_class == "transactional":
+        return None
+    settings = delivery.program.settings.frequency_cap
+    return settings.as_cap() if settings and settings.channel in (EVERY_CHANNEL, delivery.channel) else None
 
 
-def _concerns(cap: Cap | None, delivery: Sent) -> bool:
-    return cap is not None and cap.channel in (EVERY_CHANNEL, delivery.channel)
-
-
-def _as_question(delivery: Sent, cap: Cap, now: datetime) -> dict[str, Any]:
+def _as_question(delivery: Leaving, cap: Cap, now: datetime) -> dict[str, Any]:
     flow_id = str(delivery.flow_id) if delivery.flow_id else None
     return {
         "id": str(delivery.id),

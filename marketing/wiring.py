@@ -2,7 +2,7 @@
 
 from engine import activity_handlers, checks, ports
 from flows import publishing
-from marketing.caps import Caps
+from marketing import caps
 from marketing.channels import accounts
 from marketing.consent.lookup import StoredPreferences
 from marketing.conversions.recording import Conversions
@@ -25,7 +25,7 @@ from marketing.templates.checks import messages_can_be_written
 def connect() -> None:
     """Bind the ports and tell publishing what exists; may be called twice."""
     preferences = StoredPreferences()
-    ports.bind(profiles=Profiles(), preferences=preferences, segments=Memberships(), caps=Caps(), previews=Previews())
+    ports.bind(profiles=Profiles(), preferences=preferences, segments=Memberships(), caps=caps.Caps(), previews=Previews())
     ports.bind(messages=Sender(), deliveries=Deliveries(), conversions=Conversions())
     activity_handlers.register(errands.KIND, handing.hand_over)
     checks.register_resolver("topic", preferences.topics)
@@ -34,6 +34,7 @@ def connect() -> None:
     checks.register_resolver("link", addresses.existing)
     checks.register_resolver("provider", accounts.usable)
     publishing.register_check(messages_can_be_written)
+    caps.connect()
     due.connect()
     fallen.connect()
     totals.connect()

@@ -26,12 +26,24 @@ MOVE_CONSENTS: Final = """
 """
 DROP_CONSENTS: Final = "DELETE FROM consents WHERE tenant_id = %(tenant)s AND participant_id = %(from)s"
 MOVE_TOKENS: Final = "UPDATE push_tokens SET customer_id = %(new)s WHERE customer_id = %(old)s"
+# What either was sent counts against the caps of the one that goes on.
+MOVE_DELIVERIES: Final = """
+    UPDATE deliveries SET participant_id = %(to)s WHERE tenant_id = %(tenant)s AND participant_id = %(from)s
+"""
+MOVE_SLOTS: Final = """
+    UPDATE cap_slots SET participant_id = %(to)s WHERE tenant_id = %(tenant)s AND participant_id = %(from)s
+"""
 LEAVE_SEGMENTS: Final = "DELETE FROM segment_members WHERE customer_id = %(old)s"
 # One hop is always enough.
 POINT_ON: Final = """
     UPDATE customers SET merged_into = %(to)s
      WHERE tenant_id = %(tenant)s AND state = 'merged' AND merged_into = %(from)s
 """
+
+
+_STATEMENTS: Final = (
+    MOVE_CONSENTS, DROP_CONSENTS, MOVE_TOKENS, MOVE_DELIVERIES, MOVE_SLOTS, LEAVE_SEGMENTS, POINT_ON
+)  # fmt: skip
 
 
 def merge(tenant: Tenant, external_id: str, into: str, *, actor: str = "") -> Customer:
@@ -47,7 +59,7 @@ def merge(tenant: Tenant, external_id: str, into: str, *, actor: str = "") -> Cu
         old, known = _locked(tenant, external_id, into)
         _unite(old, known, actor)
         facts = {"tenant": str(tenant.pk), "from": external_id, "to": into, "old": old.pk, "new": known.pk}
-        for statement in (MOVE_CONSENTS, DROP_CONSENTS, MOVE_TOKENS, LEAVE_SEGMENTS, POINT_ON):
+        for statement in _STATEMENTS:
             execute(statement, facts)
         old.state, old.merged_into, old.updated_at = State.MERGED, into, known.updated_at
         for name in fields.COLUMNS:

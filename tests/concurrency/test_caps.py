@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from engine import ports, triggers
+from engine import triggers
 from engine.execution import loop
 from flows.models import Flow, FlowInstance
-from marketing.deliveries.queueing import Sender
 from marketing.models import CapSlot, Delivery
 from tenants.models import Tenant
 from tests.marketing.caps.conftest import can_send, capped
@@ -20,13 +19,6 @@ from tests.support.races import at_once
 from tests.support.soundness import assert_all_sound
 
 PEOPLE = ("ada", "bob", "eve")
-
-
-@pytest.fixture(autouse=True)
-def sender() -> Iterator[None]:
-    """Messages become rows, and rest there."""
-    with ports.binding(messages=Sender()):
-        yield
 
 
 @pytest.fixture

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from engine import clock, ports
+from engine import clock
 from flows.models import Flow
-from marketing.deliveries.queueing import Sender
 from marketing.models import Channel
 from tenants.models import Tenant
 from tests.support.graphs import ENTRY, graph
 
 HELLO = {"content": {"subject": "Hi", "text": "Hello"}}
 TEXT = {"content": {"text": "Hello"}}
-
-
-@pytest.fixture(autouse=True)
-def sender() -> Iterator[None]:
-    """Messages become rows, and rest there."""
-    with ports.binding(messages=Sender()):
-        yield
 
 
 @pytest.fixture(autouse=True)
