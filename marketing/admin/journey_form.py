@@ -25,11 +25,12 @@ class JourneyForm(Form[Journey]):
     """For whom, towards what, when."""
 
     segment = forms.CharField(
-        required=False, max_length=255, label="audience", help_text="The slug or id of the segment that it is for."
+        required=False, max_length=255, label="Audience", help_text="The slug or id of the segment that it is for."
     )
     goal = forms.JSONField(
         required=False,
         decoder=TextDecoder,
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 90}),
         help_text='Such as {"name": "bought", "event_type": "order_completed", "window": "7d"}. It is the goal of the '
         "graph; another one for a journey that is launched is published as a new version.",
     )
@@ -41,7 +42,7 @@ class JourneyForm(Form[Journey]):
     )
     kind = forms.ChoiceField(
         required=False,
-        label="let the audience in",
+        label="Let the audience in",
         choices=(("", "not by the clock"), *FlowSchedule.Kind.choices),
     )
     cron = forms.CharField(required=False, max_length=128, help_text="Such as 0 9 * * MON.")
@@ -52,6 +53,12 @@ class JourneyForm(Form[Journey]):
     class Meta:
         model = Journey
         fields = ("tenant", "flow", "name", "description", "tags")
+        widgets = {
+            "name": forms.TextInput(attrs={"class": "vLargeTextField", "size": 60}),
+            "description": forms.Textarea(attrs={"rows": 3, "cols": 90}),
+            "tags": forms.TextInput(attrs={"size": 60}),
+        }
+        help_texts = {"tags": "Separated by commas."}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

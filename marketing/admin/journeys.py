@@ -21,7 +21,7 @@ from marketing.journeys import audiences, figures, goals
 from marketing.models import Intake, Journey, JourneyStatus
 from tenants.errors import Invalid
 
-NOBODY = "nobody by name"
+NOTHING = "none"
 
 
 def _launch(journey: Journey, by: str) -> str:
@@ -44,6 +44,11 @@ def _resume(journey: Journey, by: str) -> str:
 
 def _archive(journey: Journey, by: str) -> str:
     return f"{journeys.archive(journey)} takes no more entries; whoever is inside finishes."
+
+
+# Django's own way to tell.
+def _is_new(journey: Journey) -> bool:
+    return bool(journey._state.adding)  # noqa: SLF001  # as above
 
 
 def _in(*states: str) -> Callable[[Journey], bool]:
@@ -75,8 +80,8 @@ class JourneyAdmin(WithButtons[Journey]):
         (None, {"fields": ("tenant", "flow", "name", "description", "tags", "status", "launched_at", "id")}),
         ("How it goes", {"fields": ("figures", "elsewhere", "on_their_way")}),
         ("For whom, and towards what", {"fields": ("segment", "audience_size", "goal")}),
-        ("When it launches by itself", {"fields": (*OF_LAUNCH, "refused")}),
         ("When the audience is let in", {"fields": (*PLANNED, "plan")}),
+        ("When it launches by itself", {"fields": (*OF_LAUNCH, "refused")}),
     )
     readonly_fields = (
         "status", "launched_at", "id", "figures", "elsewhere", "on_their_way", "audience_size", "refused", "plan",
@@ -90,6 +95,10 @@ class JourneyAdmin(WithButtons[Journey]):
     def buttons(self) -> tuple[Button[Journey], ...]:
         """Give the verbs of a journey."""
         return BUTTONS
+
+    def get_fieldsets(self, request: HttpRequest, obj: Journey | None = None) -> Any:
+        """Ask for the launch as long as there is one to come."""
+        return self.fieldsets if obj is None or obj.status == JourneyStatus.DRAFT else self.fieldsets[:-1]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Journey | None = None) -> Any:
         """Keep a journey with its flow."""
@@ -139,11 +148,11 @@ class JourneyAdmin(WithButtons[Journey]):
             f"{self.converted(journey)} converted"
         )
 
-    @admin.display(description="see", empty_value="nothing yet")
-    def elsewhere(self, journey: Journey) -> SafeString | None:
+    @admin.display(description="see")
+    def elsewhere(self, journey: Journey) -> SafeString | str:
         """Lead to the flow with its statistics, its graphs and its runs."""
-        if journey.flow_id is None:
-            return None
+        if _is_new(journey):
+            return NOTHING
         return format_html(
             '<a href="{}">flow and statistics</a> · <a href="{}?flow__id__exact={}">graph</a> · '
             '<a href="{}?flow__id__exact={}">instances</a>',
@@ -154,41 +163,37 @@ class JourneyAdmin(WithButtons[Journey]):
             journey.flow_id,
         )
 
-    @admin.display(description="on their way in", empty_value="nobody")
-    def on_their_way(self, journey: Journey) -> SafeString | None:
+    @admin.display(description="on their way in")
+    def on_their_way(self, journey: Journey) -> SafeString | str:
         """Lead to the jobs that let members in."""
-        if journey._state.adding:  # noqa: SLF001  # Django's way to tell
-            return None
-        jobs = [each.job for each in journey.intakes.select_related("job")]
+        jobs = [] if _is_new(journey) else [each.job for each in journey.intakes.select_related("job")]
         lines = ((reverse("admin:engine_job_change", args=(job.pk,)), job.done, job.matched) for job in jobs)
-        return format_html_join(", ", '<a href="{}">{} of {}</a>', lines) or None
+        return format_html_join(", ", '<a href="{}">{} of {}</a>', lines) or "nobody"
 
-    @admin.display(description="its members now", empty_value=NOBODY)
-    def audience_size(self, journey: Journey) -> SafeString | str | None:
+    @admin.display(description="its members now")
+    def audience_size(self, journey: Journey) -> SafeString | str:
         """Count the audience, and lead to it."""
-        if journey.flow_id is None:
-            return None
         try:
-            segment = audiences.segment_of(journey, journey.flow)
+            segment = None if _is_new(journey) else audiences.segment_of(journey, journey.flow)
         except Invalid as refusal:
             return refusal.detail
         if segment is None:
-            return None
+            return NOTHING
         address = f"{reverse('admin:marketing_segmentmember_changelist')}?segment__id__exact={segment.pk}"
         return format_html('<a href="{}">{} in {}</a>', address, segment.member_count, segment.name)
 
-    @admin.display(description="refused the last time", empty_value="no")
-    def refused(self, journey: Journey) -> str | None:
+    @admin.display(description="refused the last time")
+    def refused(self, journey: Journey) -> str:
         """Say why a launch that was due was refused."""
         error = journey.launch_error
-        return f"{error['at']}: {error['detail']} ({error['code']})" if error else None
+        return f"{error['at']}: {error['detail']} ({error['code']})" if error else NOTHING
 
-    @admin.display(description="schedule", empty_value="none")
-    def plan(self, journey: Journey) -> SafeString | None:
+    @admin.display(description="schedule")
+    def plan(self, journey: Journey) -> SafeString | str:
         """Say when it lets the audience in next, and lead to the schedule with what it did the last time."""
         schedule = journey.schedule
         if schedule is None:
-            return None
+            return NOTHING
         address = reverse("admin:engine_flowschedule_change", args=(schedule.pk,))
         when = f"next at {schedule.next_at:%Y-%m-%d %H:%M} UTC" if schedule.next_at else "rests"
         return format_html('<a href="{}">{}</a>', address, when)
