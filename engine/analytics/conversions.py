@@ -12,12 +12,15 @@ from engine.event_store.events import Event
 PATHS = """
     SELECT aggregate_id, sequence, type, data->>'node', data->>'branch', data->>'name' FROM stored_events
      WHERE aggregate_id = ANY(%s::uuid[])
-       AND (type = 'goal_reached' OR type = 'node_completed' AND data->>'type' = 'ab_split' AND data->>'branch' <> '')
+       AND (type = 'goal_reached' OR type = 'node_completed' AND data->>'type' = 'ab_split' AND data->>'branch' <> ''
+            OR type = 'exited' AND data->>'reason' = 'holdout')
      ORDER BY aggregate_id, sequence
 """
 
 # What stands for any goal.
 ANY = ""
+# The variant of those who are kept out of a flow; no node can have this id.
+HOLDOUT = ("%holdout", "holdout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,9 @@ def first_goals(events: Sequence[Event]) -> Iterator[tuple[Event, FirstGoal]]:
             run, known, variants = aggregate, set(), []
         if kind == "node_completed":
             variants.append((node, branch))
+            continue
+        if kind == "exited":
+            variants.append(HOLDOUT)
             continue
         fresh = {name, ANY} - known
         known |= fresh

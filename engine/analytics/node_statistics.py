@@ -11,6 +11,7 @@ from engine.analytics import conversions, counting, durations, origins
 from engine.analytics.counting import Counts, Thing, short
 from engine.analytics.origins import Origin
 from engine.event_store.events import INSTANCE, Event
+from engine.execution import holdout
 from engine.models.statistics import CohortStatistic, NodeStatistic
 from engine.projections.projection import Projection
 
@@ -26,7 +27,7 @@ class NodeStatistics(Projection):
     """
 
     name = "node_statistics"
-    types = ("flow_started", "node_completed", "node_failed", "goal_reached")
+    types = ("flow_started", "node_completed", "node_failed", "goal_reached", "exited")
     aggregate_types = (INSTANCE,)
     beside = True
     batch = 2_000
@@ -95,4 +96,14 @@ def _failed(fact: _Fact) -> None:
     fact.at_node("failed", fact.event.data["node"])
 
 
-_TELLERS: Final = {"flow_started": _started, "node_completed": _completed, "node_failed": _failed}
+def _exited(fact: _Fact) -> None:
+    if fact.event.data["reason"] == holdout.REASON:
+        fact.in_cohort("variant", *conversions.HOLDOUT)
+
+
+_TELLERS: Final = {
+    "flow_started": _started,
+    "node_completed": _completed,
+    "node_failed": _failed,
+    "exited": _exited,
+}

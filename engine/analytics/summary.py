@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Count
 
-from engine.analytics import counts, proportions
+from engine.analytics import counts, holdout, proportions
 from engine.analytics.conversions import ANY
 from engine.analytics.period import Period
 from engine.analytics.proportions import Rate
@@ -28,6 +28,7 @@ def summary(flow: Flow, period: Period, version: int | None = None) -> JSON:
         by_day[day, kind] += n
         by_version[number, kind] += n
     now = _now(flow, version)
+    converted = conversion(flow, period, version)
     for (number, kind), n in now.items():
         by_kind[kind] += n
         by_version[number, kind] += n
@@ -38,7 +39,8 @@ def summary(flow: Flow, period: Period, version: int | None = None) -> JSON:
             for number in sorted({number for number, _ in by_version})
         ],
         "by_day": [{"day": day, **{kind: by_day[day, kind] for kind in KINDS}} for day in period],
-        "conversion": conversion(flow, period, version),
+        "conversion": converted,
+        "holdout": holdout.compare(flow, period, version, converted["entered"], converted["converted"]),
     }
 
 

@@ -102,6 +102,21 @@ class ConversionShape(RateShape):
     goals = GoalShape(many=True)
 
 
+class GroupShape(RateShape):
+    """How many of a group converted."""
+
+    participants = serializers.IntegerField()
+
+
+class HoldoutShape(serializers.Serializer[Any]):
+    """Those who went through the flow against those who were kept out of it."""
+
+    kept_out = GroupShape()
+    treated = GroupShape()
+    lift = serializers.FloatField(allow_null=True)
+    p_value = serializers.FloatField()
+
+
 class _AnalyticsView(TenantView):
     class Filters(PeriodFilters):
         """Which days and which version."""
@@ -126,6 +141,7 @@ class SummaryView(_AnalyticsView):
         by_version = VersionCountsShape(many=True)
         by_day = DayCountsShape(many=True)
         conversion = ConversionShape()
+    holdout = HoldoutShape(allow_null=True, help_text="Null for a flow that keeps nobody out.")
 
     def get(self, request: TenantRequest, flow_id: str) -> Response:
         """Tell who came, where they are, how it ended."""

@@ -13,7 +13,7 @@ from django.db import DataError, IntegrityError, InternalError, ProgrammingError
 
 from engine import ports
 from engine.event_store.events import Event
-from engine.execution import caps, claim, lookback, program, uptake, write
+from engine.execution import caps, claim, holdout, lookback, program, uptake, write
 from engine.execution.burst import Burst
 from engine.execution.executor import Executor
 from engine.execution.rows import Row
@@ -203,6 +203,8 @@ def _about_to_wait(visits: Sequence[Visit], done: dict[str, Burst]) -> list[Visi
 
 def _guarded(visit: Visit) -> Burst:
     try:
+        if holdout.keeps_out(visit.burst):
+            holdout.end(visit.burst)
         visit.executor.drive()
     except Exception as error:
         logger.exception("instance.raised", extra={"instance": visit.row.id})

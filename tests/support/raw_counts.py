@@ -53,7 +53,10 @@ COHORTS = f"""{FACTS},
          WHERE type = 'goal_reached' GROUP BY run, goal),
     splits AS (
         SELECT run, data->>'node' AS node, data->>'branch' AS variant, sequence, flow, entry_day, entry_version
-          FROM facts WHERE type = 'node_completed' AND data->>'type' = 'ab_split')
+          FROM facts WHERE type = 'node_completed' AND data->>'type' = 'ab_split'
+        UNION ALL
+        SELECT run, '%holdout', 'holdout', sequence, flow, entry_day, entry_version
+          FROM facts WHERE type = 'exited' AND data->>'reason' = 'holdout')
     SELECT flow, entry_day::text, entry_version, '', 'entered', '', '', count(*) FROM started GROUP BY 1, 2, 3
     UNION ALL
     SELECT flow, entry_day::text, entry_version, node, 'reached', '', '', count(DISTINCT run)
