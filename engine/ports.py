@@ -17,7 +17,11 @@ CONSENT_STATUSES = ("granted", "denied", "expired", "withdrawn")
 
 @dataclass(frozen=True, slots=True)
 class ProfileChange:
-    """What a run makes of a participant's profile: values by dotted path, tags to have and not to have."""
+    """
+    What a run makes of a participant's profile: values by dotted path, tags to have and not to have.
+
+    What follows from it outside is caused by the run, `instance_id`.
+    """
 
     participant_id: str
     source: str
@@ -25,6 +29,7 @@ class ProfileChange:
     fields: JSON = field(default_factory=dict)
     add_tags: tuple[str, ...] = ()
     remove_tags: tuple[str, ...] = ()
+    instance_id: str = ""
 
 
 class ProfileStore(Protocol):

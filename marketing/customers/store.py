@@ -8,6 +8,7 @@ import orjson
 from engine import clock
 from engine.connections import execute
 from engine.ports import ProfileChange
+from marketing import depths
 from marketing.consent import recording
 from marketing.consent.recording import Said
 from marketing.customers import fields
@@ -118,9 +119,15 @@ def _notify(
     tenant_id: str, changes: Iterable[ProfileChange], moved: set[str], known: Mapping[str, Sequence[Any]]
 ) -> None:
     who = [change for change in changes if known[change.participant_id][2] in moved]
-    paths = {path for change in who for path in change.fields if not path.startswith(CONSENT)}
-    tags = any(change.add_tags or change.remove_tags for change in who)
-    notices.note(tenant_id, sorted(moved), {"fields": sorted(paths), "tags": tags})
+    found = depths.of_runs(change.instance_id for change in who)
+    by_depth: dict[int, list[ProfileChange]] = {}
+    for change in who:
+        by_depth.setdefault(found.get(change.instance_id, 0), []).append(change)
+    for depth, several in sorted(by_depth.items()):
+        paths = {path for change in several for path in change.fields if not path.startswith(CONSENT)}
+        tags = any(change.add_tags or change.remove_tags for change in several)
+        customers = sorted({known[change.participant_id][2] for change in several})
+        notices.note(tenant_id, customers, {"fields": sorted(paths), "tags": tags, "depth": depth})
 
 
 def _consents(changes: Iterable[ProfileChange], known: Mapping[str, Sequence[Any]]) -> list[Said]:

@@ -15,6 +15,7 @@ from django.db import transaction
 from engine import clock, inbox
 from engine.connections import execute
 from engine.event_form import Incoming
+from marketing import depths
 from marketing.channels.provider import Report
 from marketing.customers import erasure
 from marketing.deliveries import suppressions, telling
@@ -217,9 +218,8 @@ def _tell(tenant_id: UUID | str, moved: Sequence[_Seen]) -> None:
     ]
     if not told:
         return
-    runs = sorted({each.instance_id for each, _ in told if each.instance_id})
-    depths = dict(execute(telling.DEPTHS, [runs]).fetchall())
-    inbox.receive(tenant_id, [_event(each, report, depths.get(each.instance_id or "", 0) + 1) for each, report in told])
+    known = depths.of_runs(each.instance_id for each, _ in told)
+    inbox.receive(tenant_id, [_event(each, report, known.get(each.instance_id or "", 0) + 1) for each, report in told])
 
 
 def _event(message: _Seen, report: Report, depth: int) -> Incoming:

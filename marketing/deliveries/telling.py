@@ -7,21 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine import inbox
-from engine.connections import execute
 from engine.event_form import Incoming
+from marketing import depths
 
 JSON = dict[str, Any]
 
 SOURCE: Final = "deliveries"
 # Told to everybody; the others only to the run that waits for them.
 ALWAYS: Final = frozenset(("failed", "unknown"))
-# How far the runs are from the event that nobody but the world caused.
-DEPTHS: Final = """
-    SELECT i.id, e.causation_depth
-      FROM flow_instances i
-      JOIN inbound_events e ON e.tenant_id = i.tenant_id AND e.event_id = i.context ->> 'entry_event'
-     WHERE i.id = ANY(%s)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +38,8 @@ def tell(tenant_id: Any, news: Sequence[Told]) -> None:
     said = [each for each in news if each.awaited or each.status in ALWAYS]
     if not said:
         return
-    runs = sorted({each.instance_id for each in said if each.instance_id})
-    depths = dict(execute(DEPTHS, [runs]).fetchall())
-    inbox.receive(tenant_id, [_event(each, depths.get(each.instance_id or "", 0) + 1) for each in said])
+    known = depths.of_runs(each.instance_id for each in said)
+    inbox.receive(tenant_id, [_event(each, known.get(each.instance_id or "", 0) + 1) for each in said])
 
 
 def event_id_of(delivery_id: str, status: str) -> str:

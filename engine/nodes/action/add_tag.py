@@ -56,5 +56,6 @@ class AddTag(Node):
             step.now,
             add_tags=(tag,) if adds else (),
             remove_tags=() if adds else (tag,),
+            instance_id=step.instance_id,
         )
         return Completed({"status": "added" if adds else "removed", "tag": tag}, effects=(change,))

@@ -68,5 +68,6 @@ class UpdateProfile(Node):
         for topic, parts in profile_fields.consents(values).items():
             if parts.get("status") not in CONSENT_STATUSES:
                 return Failed(f"consent.{topic}.status is {parts.get('status')!r}.", code="invalid_consent")
-        change = ProfileChange(step.participant_id, f"flow:{step.run.get('flow', '')}", step.now, fields=values)
+        source = f"flow:{step.run.get('flow', '')}"
+        change = ProfileChange(step.participant_id, source, step.now, fields=values, instance_id=step.instance_id)
         return Completed({"status": "updated", "fields": sorted(values)}, effects=(change,))

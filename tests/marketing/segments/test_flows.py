@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine import checks, ports, triggers
+from engine.entries import MAX_DEPTH
+from engine.models import InboundEvent
 from flows.graph.model import parse
 from flows.models import Flow, FlowInstance
+from marketing.customers import profiles
 from marketing.models import Customer
 from marketing.segments import catalog
 from marketing.segments.lookup import Memberships
@@ -55,6 +58,32 @@ def test_leaving_a_segment_ends_the_run_that_hangs_on_it(
     settle()
 
     assert [run.status for run in runs] == ["exited", "exited"]
+
+
+def test_flows_that_feed_each_other_through_a_segment_come_to_an_end(
+    tenant: Tenant, customer: Callable[..., Customer], flow_of: Callable[..., Flow]
+) -> None:
+    has_tag = {"path": "participant.tags", "op": "contains", "value": "hot"}
+    catalog.create(tenant, {"slug": "hot", "rule": has_tag})
+    for on, action in (("entered", "remove"), ("left", "add")):
+        nodes = {
+            "in": ("segment_entry", {"segment_id": "hot", "on": on}, {None: "turn"}),
+            "turn": ("add_tag", {"tag": "hot", "action": action}, {None: "end"}),
+            "end": ("exit", {}),
+        }
+        flow_of(graph(nodes, reentry="always"), name=on)
+    settle()
+    ada = customer("ada")
+
+    profiles.tag(tenant, ada.external_id, add=["hot"])
+    for _ in range(2 * MAX_DEPTH):
+        settle()
+        run_until_idle()
+
+    events = InboundEvent.objects.order_by("id")
+    assert [event.causation_depth for event in events] == list(range(1, MAX_DEPTH + 2))
+    assert FlowInstance.objects.count() == MAX_DEPTH
+    assert {effect["code"] for effect in events[MAX_DEPTH].effects} == {"loop"}
 
 
 class Asked(Memberships):
