@@ -78,6 +78,7 @@ STATUS_FOR: Final[dict[type[KalciferError], int]] = {
     marketing_errors.NotMergeable: 409,
     marketing_errors.JourneyArchived: 409,
     marketing_errors.JourneyNotDraft: 409,
+    marketing_errors.NotResendable: 409,
     marketing_errors.SegmentIsDynamic: 409,
     marketing_errors.SegmentIsStatic: 409,
 }

@@ -39,6 +39,12 @@ class JourneyNotDraft(MarketingError):
     code = "journey_not_draft"
 
 
+class NotResendable(MarketingError):
+    """The message is not sent once more: it has arrived, or may still do so."""
+
+    code = "not_resendable"
+
+
 class SegmentIsDynamic(MarketingError):
     """The rule of this segment decides who is in it."""
 

@@ -1,6 +1,6 @@
 """The URLs of marketing, to be included below /api/v1/."""
 
-from marketing.api import channel_urls, journey_urls, message_urls, segment_urls
+from marketing.api import analytics_urls, channel_urls, delivery_urls, journey_urls, message_urls, segment_urls
 from marketing.api.customers import (
     CustomerExportView,
     CustomerInstancesView,
@@ -23,7 +23,9 @@ urlpatterns = [
     path("customers/<str:external_id>/export", CustomerExportView.as_view(), "customer-export"),
     path("customers/<str:external_id>/merge", CustomerMergeView.as_view(), "customer-merge"),
     path("customers/<str:external_id>/instances", CustomerInstancesView.as_view(), "customer-instances"),
+    *analytics_urls.urlpatterns,
     *channel_urls.urlpatterns,
+    *delivery_urls.urlpatterns,
     *journey_urls.urlpatterns,
     *segment_urls.urlpatterns,
     *message_urls.urlpatterns,

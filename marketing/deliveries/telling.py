@@ -35,11 +35,15 @@ class Told:
 
 def tell(tenant_id: Any, news: Sequence[Told]) -> None:
     """Put what somebody may wait for into the inbox, in the caller's transaction; said twice, it counts once."""
-    said = [each for each in news if each.awaited or each.status in ALWAYS]
-    if not said:
+    tell_all(tenant_id, [each for each in news if each.awaited or each.status in ALWAYS])
+
+
+def tell_all(tenant_id: Any, news: Sequence[Told]) -> None:
+    """Put news into the inbox, whoever waits for them, in the caller's transaction; said twice, they count once."""
+    if not news:
         return
-    known = depths.of_runs(each.instance_id for each in said)
-    inbox.receive(tenant_id, [_event(each, known.get(each.instance_id or "", 0) + 1) for each in said])
+    known = depths.of_runs(each.instance_id for each in news)
+    inbox.receive(tenant_id, [_event(each, known.get(each.instance_id or "", 0) + 1) for each in news])
 
 
 def event_id_of(delivery_id: str, status: str) -> str:
