@@ -9,7 +9,8 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from engine.analytics import nodes
+from engine.analytics import experiments, nodes
+from engine.analytics.node_statistics import SPLIT
 from engine.analytics.period import DAYS, Period
 from engine.analytics.summary import KINDS, summary
 from flows.admin.flows import add_section
@@ -18,6 +19,7 @@ from flows.models import Flow
 JSON = dict[str, Any]
 
 TOTALS = ("active", "waiting", *KINDS)
+VARIANT_TITLES = ("split", "variant", "participants", "conversions", "rate (95 %)", "p", "")
 NODE_TITLES = ("node", "reached", "entered", "completed", "waits now", "failed", "branches", "median", "95 %")
 
 
@@ -26,26 +28,27 @@ def show_statistics(flow: Flow) -> SafeString:
     period = Period.of()
     found = summary(flow, period)
     versions = (("all", found), *((each["version"], each) for each in found["by_version"]))
-    totals = _table(("version", *TOTALS), ([name, *(each[kind] for kind in TOTALS)] for name, each in versions))
+    totals = table(("version", *TOTALS), ([name, *(each[kind] for kind in TOTALS)] for name, each in versions))
     converted = found["conversion"]
     low, high = converted["interval"]
     return format_html(
-        "<p>The last {} days (UTC). Of {} who entered, {} reached a goal: {} % (95 %: {} to {}).</p>{}{}<p>{}</p>",
+        "<p>The last {} days (UTC). Of {} who entered, {} reached a goal: {} % (95 %: {} to {}).</p>{}{}{}<p>{}</p>",
         DAYS,
         converted["entered"],
         converted["converted"],
-        _percent(converted["rate"]),
-        _percent(low),
-        _percent(high),
+        percent(converted["rate"]),
+        percent(low),
+        percent(high),
         totals,
         _nodes(flow, period),
+        _experiments(flow, period),
         _link(flow),
     )
 
 
 def _nodes(flow: Flow, period: Period) -> SafeString:
     reached = {each["node_id"]: f"{each['reached']} ({each['percent']} %)" for each in nodes.funnel(flow, period)}
-    return _table(NODE_TITLES, (_node(each, reached) for each in nodes.nodes(flow, period)))
+    return table(NODE_TITLES, (_node(each, reached) for each in nodes.nodes(flow, period)))
 
 
 def _node(node: JSON, reached: dict[str, str]) -> list[Any]:
@@ -55,16 +58,32 @@ def _node(node: JSON, reached: dict[str, str]) -> list[Any]:
     return [node["node_id"], reached.get(node["node_id"], ""), *counted, branches, *times]
 
 
+def _experiments(flow: Flow, period: Period) -> SafeString:
+    splits = [node for node in nodes.nodes_of(flow).values() if node.type == SPLIT]
+    found = ((node.id, experiments.results(flow, node, period)) for node in splits)
+    shown = ((table(VARIANT_TITLES, (_variant(node, each) for each in results)),) for node, results in found)
+    return format_html_join("", "{}", shown)
+
+
+def _variant(node: str, result: JSON) -> list[Any]:
+    low, high = result["interval"]
+    rate = f"{percent(result['rate'])} % ({percent(low)} to {percent(high)})"
+    counted = (result["participants"], result["conversions"])
+    return [node, result["variant"], *counted, rate, f"{result['p_value']:.4f}", "winner" if result["winner"] else ""]
+
+
 def _link(flow: Flow) -> SafeString:
     address = f"{reverse('admin:engine_flowstatistic_changelist')}?q={flow.pk}"
     return format_html('<a href="{}">By day</a>', address)
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Write a share as people read it."""
     return f"{100 * share:.1f}"
 
 
-def _table(titles: Iterable[str], rows: Iterable[Iterable[Any]]) -> SafeString:
+def table(titles: Iterable[str], rows: Iterable[Iterable[Any]]) -> SafeString:
+    """Show rows below their titles."""
     head = format_html_join("", "<th>{}</th>", ((title,) for title in titles))
     lines = ((format_html_join("", "<td>{}</td>", ((cell,) for cell in row)),) for row in rows)
     body = format_html_join("", "<tr>{}</tr>", lines)

@@ -117,22 +117,32 @@ class HoldoutShape(serializers.Serializer[Any]):
     p_value = serializers.FloatField()
 
 
-class _AnalyticsView(TenantView):
+class PeriodView(TenantView):
+    """What is told of some days."""
+
     class Filters(PeriodFilters):
         """Which days and which version."""
 
-    def asked(self, flow_id: str) -> tuple[Flow, Period, dict[str, Any]]:
-        """Give the flow, the period, and the other parameters."""
-        flow = self.get_row(Flow, flow_id)
+    def period(self) -> tuple[Period, dict[str, Any]]:
+        """Give the period, and the other parameters."""
         given = self.filters()
         period = Period.of(given.pop("from", None), given.pop("to", None))
         if not 1 <= len(period) <= LONGEST_DAYS:
             detail = f"Ask for 1 to {LONGEST_DAYS} days; from {period.first} to {period.last} is not that."
             raise Invalid([Problem("invalid", detail, "from")])
-        return flow, period, given
+        return period, given
 
 
-class SummaryView(_AnalyticsView):
+class AnalyticsView(PeriodView):
+    """What is told of a flow."""
+
+    def asked(self, flow_id: str) -> tuple[Flow, Period, dict[str, Any]]:
+        """Give the flow, the period, and the other parameters."""
+        flow = self.get_row(Flow, flow_id)
+        return flow, *self.period()
+
+
+class SummaryView(AnalyticsView):
     """A flow in figures."""
 
     class Output(CountsWithLiveShape):
@@ -162,7 +172,7 @@ class NodeOutput(serializers.Serializer[Any]):
     p95_s = serializers.FloatField()
 
 
-class NodesView(_AnalyticsView):
+class NodesView(AnalyticsView):
     """The nodes of a flow in figures."""
 
     @extend_schema(responses=NodeOutput(many=True))
@@ -180,7 +190,7 @@ class FunnelOutput(serializers.Serializer[Any]):
     percent = serializers.FloatField()
 
 
-class FunnelView(_AnalyticsView):
+class FunnelView(AnalyticsView):
     """How far runs came."""
 
     class Filters(FunnelFilters):
@@ -210,7 +220,7 @@ class VariantOutput(serializers.Serializer[Any]):
     winner = serializers.BooleanField()
 
 
-class ABResultsView(_AnalyticsView):
+class ABResultsView(AnalyticsView):
     """What came of a split."""
 
     @extend_schema(responses=VariantOutput(many=True))
