@@ -1,0 +1,1 @@
+"""A shop with customers and journeys, for demos and first looks."""
