@@ -151,7 +151,7 @@ class SummaryView(AnalyticsView):
         by_version = VersionCountsShape(many=True)
         by_day = DayCountsShape(many=True)
         conversion = ConversionShape()
-    holdout = HoldoutShape(allow_null=True, help_text="Null for a flow that keeps nobody out.")
+        holdout = HoldoutShape(allow_null=True, help_text="Null where nobody was kept out.")
 
     def get(self, request: TenantRequest, flow_id: str) -> Response:
         """Tell who came, where they are, how it ended."""
