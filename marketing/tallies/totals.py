@@ -10,7 +10,7 @@ from django.db import transaction
 
 from engine import chores
 from engine.chores import Chore
-from engine.connections import execute
+from engine.connections import execute, one
 from marketing.models.tally import KEY
 
 # As long as that a row stays loose, so that many are added up at once.
@@ -50,7 +50,7 @@ def add_up(slice_s: float, *, loose_for: timedelta = LOOSE_FOR) -> int:
     until, gone = time.monotonic() + slice_s, 0
     while True:
         with transaction.atomic(durable=True):
-            found = int(execute(ADD_UP, {"loose_for": loose_for, "limit": LIMIT}).fetchone()[0])
+            found = int(one(ADD_UP, {"loose_for": loose_for, "limit": LIMIT}))
         gone += found
         if found < LIMIT or time.monotonic() >= until:
             return gone
