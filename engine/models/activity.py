@@ -63,7 +63,7 @@ class Activity(StatefulModel):
     kind = models.CharField(max_length=32)
     target = models.CharField(max_length=255)
     input = JSONField(default=dict)
-    idempotency_key = models.CharField(max_length=255, unique=True)
+    idempotency_key = models.CharField(max_length=255)
     policy = JSONField(default=dict)
     status = models.CharField(max_length=16, choices=ActivityStatus, default=ActivityStatus.PENDING)
     attempts = models.PositiveIntegerField(default=0)
@@ -84,6 +84,7 @@ class Activity(StatefulModel):
         verbose_name_plural = "activities"
         constraints = (
             status_constraint("activity_status_known", ActivityStatus.values),
+            models.UniqueConstraint(fields=("idempotency_key",), name="activity_once_per_key"),
             models.CheckConstraint(
                 name="activity_lease_iff_running",
                 condition=Q(status=ActivityStatus.RUNNING, lease_until__isnull=False)

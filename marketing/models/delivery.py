@@ -135,7 +135,7 @@ class Delivery(StatefulModel):
     flow_id = models.UUIDField(null=True, blank=True)
     instance_id = models.UUIDField(null=True, blank=True)
     node_id = models.CharField(max_length=64, blank=True, default="")
-    key = models.CharField(max_length=255, unique=True)
+    key = models.CharField(max_length=255)
     participant_id = models.CharField(max_length=255)
     channel = models.CharField(max_length=16)
     provider = models.CharField(max_length=32, blank=True, default="")
@@ -171,7 +171,10 @@ class Delivery(StatefulModel):
         db_table = "deliveries"
         ordering = ("-id",)
         verbose_name_plural = "deliveries"
-        constraints = (status_constraint("delivery_status_known", DeliveryStatus.values),)
+        constraints = (
+            status_constraint("delivery_status_known", DeliveryStatus.values),
+            models.UniqueConstraint(fields=("key",), name="delivery_once_per_key"),
+        )
         indexes = (
             models.Index(fields=("tenant", "id"), name="delivery_by_tenant"),
             models.Index(fields=("tenant", "participant_id", "channel", "counted_at"), name="delivery_counted"),
