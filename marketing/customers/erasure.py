@@ -61,6 +61,16 @@ FORGET: Final = (
     UPDATE consent_changes c SET participant_id = n.pseudonym
       FROM names n WHERE c.tenant_id = %(tenant)s AND c.participant_id = n.id
     """,
+    """
+    UPDATE jobs j
+       SET errors = (SELECT jsonb_agg(CASE WHEN n.id IS NULL THEN e.item
+                                           ELSE e.item || jsonb_build_object('participant_id', n.pseudonym) END
+                                      ORDER BY e.place)
+                       FROM jsonb_array_elements(j.errors) WITH ORDINALITY AS e(item, place)
+                       LEFT JOIN names n ON n.id = e.item ->> 'participant_id')
+     WHERE j.tenant_id = %(tenant)s AND EXISTS (
+        SELECT 1 FROM names n WHERE j.errors @> jsonb_build_array(jsonb_build_object('participant_id', n.id)))
+    """,
     "DELETE FROM cap_slots c USING names n WHERE c.tenant_id = %(tenant)s AND c.participant_id = n.id",
     "DELETE FROM consents c USING names n WHERE c.tenant_id = %(tenant)s AND c.participant_id = n.id",
     "DELETE FROM segment_due s USING names n WHERE s.tenant_id = %(tenant)s AND s.participant_id = n.id",

@@ -16,7 +16,7 @@ from marketing.errors import JourneyArchived, JourneyNotDraft
 from marketing.journeys import audiences, goals, timetables
 from marketing.journeys.holding import held
 from marketing.models import Journey, JourneyStatus
-from tenants.errors import Invalid, Problem
+from tenants.errors import Invalid, NotFound, Problem
 from tenants.models import Tenant
 
 JSON = dict[str, Any]
@@ -35,6 +35,8 @@ def create(tenant: Tenant, name: str, *, flow: Flow | None = None, graph: Any = 
     if (flow is None) == (graph is None):
         detail = "Give the flow_id of a flow, or a graph to make one of."
         raise Invalid([Problem("required" if flow is None else "invalid", detail, "flow_id")])
+    if flow is not None and flow.tenant_id != tenant.pk:
+        raise NotFound("There is no flow with this id.", attr="flow_id")
     with transaction.atomic():
         if flow is None:
             flow = flows.create(tenant, name, description=given.get("description", ""), graph=graph)

@@ -16,6 +16,7 @@ from engine.models import FlowSchedule, InboundEvent, Job, StoredEvent
 from flows import lifecycle as flows
 from flows.models import Flow, FlowInstance
 from marketing import journeys
+from marketing.customers import erasure
 from marketing.journeys import intakes
 from marketing.models import Customer, Intake, Journey, Segment
 from marketing.segments import catalog, changes, due
@@ -195,6 +196,12 @@ def test_refusals_are_told_by_participant(pros: Callable[..., Segment], journey:
     job = Job.objects.get(pk=launched.job.pk)
     assert (job.done, job.succeeded, job.refused) == (2, 1, 1)
     assert [(each["participant_id"], each["code"]) for each in job.errors] == [("c001", "already_in_flow")]
+
+    erasure.request(made.tenant, "c001")
+    while erasure.erase_one():
+        pass
+    job.refresh_from_db()
+    assert job.errors[0]["participant_id"] == erasure.pseudonym_of(made.tenant_id, "c001")
 
 
 def test_nobody_enters_where_nobody_is_named(journey: Callable[..., Journey]) -> None:
