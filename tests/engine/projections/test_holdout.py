@@ -9,8 +9,11 @@ import pytest
 from rest_framework.test import APIClient
 
 from engine import event_router, triggers
+from engine.analytics.flow_statistics import FlowStatistics
+from engine.analytics.node_statistics import NodeStatistics
 from engine.execution import holdout
 from engine.inbox import publish_event
+from engine.projections import registry
 from flows.models import Flow, FlowInstance
 from tenants.models import Tenant
 from tests.engine.api.conftest import api, client_of
@@ -21,6 +24,12 @@ from tests.support.raw_counts import assert_equal_to_the_log, catch_up
 __all__ = ["api", "client_of"]
 
 GOAL = {"name": "bought", "event_type": "order_completed"}
+
+
+@pytest.fixture(autouse=True)
+def statistics(own_projections: None) -> None:
+    registry.register(FlowStatistics)
+    registry.register(NodeStatistics)
 
 
 def test_the_holdout_is_the_share_that_was_asked_for_and_the_same_people_each_time() -> None:
@@ -50,7 +59,7 @@ def test_who_is_kept_out_ends_before_the_first_node_and_is_watched_all_the_same(
     assert {runs[who].status for who in kept} == {"exited"}
     assert all(not runs[who].context["outcomes"] for who in kept)
 
-    buyers = [sorted(kept)[0], *sorted(set(people) - kept)[:10]]
+    buyers = [min(kept), *sorted(set(people) - kept)[:10]]
     for who in buyers:
         publish_event(who, "order_completed", tenant=tenant)
     event_router.route()
