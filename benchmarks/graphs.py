@@ -34,6 +34,11 @@ def waiting_until(moment: datetime) -> JSON:
     return _line([("wait", "wait_until", {"datetime": moment.isoformat()})])
 
 
+def sending(node_type: str, config: JSON) -> JSON:
+    """An entry, a message, an exit."""
+    return _line([("mail", node_type, config)])
+
+
 def publish(tenant: Tenant, name: str, graph: JSON) -> Flow:
     """Create a flow that takes entries."""
     with transaction.atomic():

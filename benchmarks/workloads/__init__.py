@@ -18,6 +18,7 @@ from benchmarks.workloads import (
     saga_fail,
     saga_local,
     segments,
+    sends,
     snapshot,
     timers,
     waiting,
@@ -42,4 +43,5 @@ ALL: dict[str, Workload] = {
     "growth": growth.run,
     "import": import_.run,
     "segments": segments.run,
+    "sends": sends.run,
 }

@@ -24,9 +24,9 @@ def run(bench: Bench) -> dict[str, Any]:
     events = bench.size(20_000, 2_000)
     rates, costs = [], []
     with bench.running() as supervisor:
-        _resume(bench, supervisor.options.url, WARM_UP)
+        resume(bench, supervisor.options.url, WARM_UP)
         for number in range(1, bench.runs + 1):
-            seconds, cost = _resume(bench, supervisor.options.url, events)
+            seconds, cost = resume(bench, supervisor.options.url, events)
             rates.append(events / seconds)
             costs.append(cost)
             bench.note(f"  run {number}: {rates[-1]:,.0f} events per second")
@@ -41,7 +41,8 @@ def run(bench: Bench) -> dict[str, Any]:
     }
 
 
-def _resume(bench: Bench, url: str, events: int) -> tuple[float, dict[str, Any]]:
+def resume(bench: Bench, url: str, events: int) -> tuple[float, dict[str, Any]]:
+    """Have so many instances wait, send each its event; give the seconds until all have gone on, and the cost."""
     flow = bench.publish(graphs.waiting_for("go"))
     bench.start(flow, events)
     bench.wait_while(flow, "running")

@@ -37,6 +37,7 @@ WORKLOADS = (
     "snapshot",
     "import",
     "segments",
+    "sends",
 )
 SOURCES = Path(__file__).resolve().parents[3]
 
