@@ -30,8 +30,12 @@ MAX_DETAIL: Final = 500
 CHECK_S: Final = 1.0
 # The worker is killed when it has not stopped by itself so long after its time.
 GRACE_S: Final = 1.0
-# How long a call waits for a process before it is put off: most run for less than a millisecond.
+# How long a call waits for its turn before it is put off (most take less than a millisecond), and a check, for which
+# somebody waits.
 PATIENCE_S: Final = 0.25
+PATIENCE_OF_CHECKS_S: Final = 5.0
+# How long the start of a process may take, on a machine that is busy.
+START_S: Final = 5.0
 CALLS_PER_PROCESS: Final = 1_000
 # What ends code whatever it does about it, as the author is told.
 LIMITS: Final[dict[type[BaseException], tuple[str, str]]] = {
@@ -79,8 +83,10 @@ class MontySandbox:
         """Say what keeps the code from being run at all, with its line; None where nothing does."""
         try:
             # What follows is read, and never reached.
-            with self._slot() as pool, pool.checkout(limits=_limits(CHECK_S)) as session:
+            with self._slot(PATIENCE_OF_CHECKS_S) as pool, pool.checkout(limits=_limits(CHECK_S)) as session:
                 session.feed_run(f"return\n{source}", print_callback=_drop)
+        except Busy as busy:
+            return f"this could not be checked now, {busy}; try again"
         except MontyError as error:
             return _told(error, lines_before=1)
         return None
@@ -93,9 +99,9 @@ class MontySandbox:
             self._pool = None
 
     @contextmanager
-    def _slot(self) -> Iterator[Monty]:
+    def _slot(self, patience_s: float = PATIENCE_S) -> Iterator[Monty]:
         pool, slots = self._opened()
-        if not slots.acquire(timeout=PATIENCE_S):
+        if not slots.acquire(timeout=patience_s):
             raise Busy("every process of the sandbox is taken")
         try:
             yield pool
@@ -110,7 +116,7 @@ class MontySandbox:
                 pool = Monty(
                     max_processes=most,
                     feed_duration_limit_grace=GRACE_S,
-                    checkout_timeout=GRACE_S,
+                    checkout_timeout=START_S,
                     max_checkouts_per_worker=CALLS_PER_PROCESS,
                 )
                 self._pool = pool.__enter__()

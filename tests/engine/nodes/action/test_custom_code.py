@@ -3,9 +3,10 @@
 import threading
 from datetime import datetime
 
+import psutil
 import pytest
 
-from engine import functions
+from engine import functions, ports
 from engine.nodes import registry
 from engine.nodes.outcomes import Branched, Completed, Failed
 from engine.ports import Busy, Ports
@@ -38,8 +39,8 @@ def run(sandbox):
 def attempt(raw, *, sandbox=None, **facts):
     node, config = registry.get("custom_code"), registry.parse_config("custom_code", raw)
     prepared = node.prepare(config, step(**facts))
-    ports = Ports(functions=functions.Functions(), **({"sandbox": sandbox} if sandbox else {}))
-    return node.execute(config, step(**facts, input=prepared, ports=ports, idempotency_key="i-1:n-1:1"))
+    bound = Ports(functions=functions.Functions(), **({"sandbox": sandbox} if sandbox else {}))
+    return node.execute(config, step(**facts, input=prepared, ports=bound, idempotency_key="i-1:n-1:1"))
 
 
 def test_the_last_expression_is_the_result(run):
@@ -163,6 +164,32 @@ def test_no_more_than_a_few_compute_at_once_and_the_others_are_put_off(sandbox):
 
     assert sorted(seen) == ["busy", "code_timeout", "code_timeout"]
     assert attempt({"source": "1"}, sandbox=sandbox) == Completed({"value": 1})
+
+
+def test_a_process_that_dies_is_a_failed_attempt_and_nothing_else(sandbox, settings):
+    settings.KALCIFER_SANDBOX_S = 20
+    seen = []
+    known = {child.pid for child in psutil.Process().children() if child.name() == "monty"}
+    thread = threading.Thread(target=lambda: seen.append(attempt({"source": "while True:\n    pass"}, sandbox=sandbox)))
+    thread.start()
+    while thread.is_alive():
+        for child in psutil.Process().children():
+            if child.name() == "monty" and child.pid in known and child.cpu_times().user > 0.05:
+                child.kill()
+    thread.join()
+
+    assert (seen[0].code, seen[0].retryable) == ("sandbox_crashed", True)
+    assert attempt({"source": "1"}, sandbox=sandbox) == Completed({"value": 1})
+
+
+def test_a_rehearsal_runs_source_and_calls_nobody(sandbox, points):
+    with ports.binding(sandbox=sandbox):
+        node = registry.get("custom_code")
+        source = registry.parse_config("custom_code", {"source": "context['entry']['n'] * 2"})
+        function = registry.parse_config("custom_code", {"callable": "loyalty.points", "branches": ["a", "b"]})
+
+        assert node.rehearse(source, step(entry={"n": 2})) == Completed({"value": 4})
+        assert node.rehearse(function, step()) == Branched("a")
 
 
 @pytest.fixture
