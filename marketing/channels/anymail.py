@@ -41,6 +41,7 @@ from marketing.channels.provider import (
     Permanent,
     Report,
     Settings,
+    Unknown,
     Verdict,
     WrongShape,
 )
@@ -162,11 +163,7 @@ class Esp:
 
 
 class NotAnswered(requests.RequestException):
-    """No answer came; `failure` knows whether the request was written."""
-
-    def __init__(self, failure: CallFailed) -> None:
-        super().__init__(f"{failure.code}: {failure.detail}")
-        self.failure = failure
+    """No answer came; its cause knows whether the request was written. Anymail derives from it, and makes its own."""
 
 
 class _Guarded(BaseAdapter):
@@ -179,7 +176,7 @@ class _Guarded(BaseAdapter):
         try:
             answer = ports.bound().http.call(call)
         except CallFailed as failure:
-            raise NotAnswered(failure) from failure
+            raise NotAnswered(failure.code) from failure
         response = requests.Response()
         response.status_code, response.url, response.request = answer.status, call.url, request
         response.raw = io.BytesIO(answer.body)
@@ -212,18 +209,31 @@ def _send(backend: Any, account: Account, message: Outgoing) -> Verdict:
         return _of_error(error)
     except (AnymailError, ValueError, TypeError) as error:
         return Permanent("invalid_message", f"{type(error).__name__}: {error}"[:300])
-    return Accepted(str(letter.anymail_status.message_id or ""))
+    return _of_status(letter)
+
+
+def _of_status(letter: Any) -> Verdict:
+    status = letter.anymail_status
+    states = {each.status for each in status.recipients.values()}
+    if states & {"sent", "queued"}:
+        return Accepted(str(status.message_id or ""))
+    if states & {"invalid", "rejected"}:
+        return _refused(letter)
+    words = status.esp_response.text[:300]
+    # What anymail could make nothing of may have been sent, if the service took it at all.
+    taken = status.esp_response.status_code in calling.OK and "failed" not in states
+    return Unknown("not_understood", words) if taken else Permanent("refused", words)
 
 
 def _refused(letter: Any) -> Verdict:
     states = {each.status for each in letter.anymail_status.recipients.values()}
     code = "invalid_address" if "invalid" in states else "suppressed"
-    return Permanent(code, "The service refuses this address.", dead_address=states <= {"invalid", "rejected"})
+    return Permanent(code, "The service refuses this address.", dead_address=True)
 
 
 def _of_error(error: AnymailAPIError) -> Verdict:
-    if isinstance(cause := error.__cause__, NotAnswered):
-        return calling.of_failure(cause.failure)
+    if isinstance(error.__cause__, NotAnswered) and isinstance(failure := error.__cause__.__cause__, CallFailed):
+        return calling.of_failure(failure)
     response = error.response
     if response is None:
         return Permanent("invalid_message", str(error)[:300])

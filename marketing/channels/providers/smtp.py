@@ -70,7 +70,7 @@ class Smtp:
             server = _connected(account)
         except ForbiddenAddress as error:
             return [Permanent("forbidden_address", str(error))] * len(messages)
-        except (UnknownHost, OSError, smtplib.SMTPException) as error:
+        except (UnknownHost, OSError, smtplib.SMTPException, UnicodeError) as error:
             return [Transient("connect_failed", _words(error))] * len(messages)
         try:
             return list(_send(server, account, messages))
