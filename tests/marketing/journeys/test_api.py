@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
@@ -111,59 +110,57 @@ def test_a_launch_with_the_existing_members_is_a_job(
     assert again.status_code == 409
 
 
-@pytest.mark.parametrize(
-    ("body", "attrs"),
-    [
-        ({"graph": BY_EVENT}, ["name"]),
-        ({"name": "x"}, ["flow_id"]),
-        ({"name": "x", "graph": BY_EVENT, "nme": "x"}, ["nme"]),
-        ({"name": "x", "graph": []}, ["graph"]),
-        ({"name": "x", "graph": BY_EVENT, "goal": []}, ["goal"]),
-        ({"name": "x", "graph": BY_EVENT, "goal": "bought"}, ["goal"]),
-        ({"name": "x", "graph": BY_EVENT, "goal": {}}, ["goal.name"]),
-        ({"name": "x", "graph": BY_EVENT, "goal": {**GOAL, "window": "soon"}}, ["goal.window"]),
-        ({"name": "x", "graph": BY_EVENT, "goal": {**GOAL, "windw": "1d"}}, ["goal.windw"]),
-        ({"name": "x", "graph": BY_EVENT, "goal": {"event_type": 7}}, ["goal.name", "goal.event_type"]),
-        ({"name": "x", "graph": BY_EVENT, "goal": {**GOAL, "filter": {"path": "event.x"}}}, ["goal.filter.op"]),
-        ({"name": "x", "graph": BY_EVENT, "audience": "pros"}, ["audience"]),
-        ({"name": "x", "graph": BY_EVENT, "audience": {}}, ["audience.segment"]),
-        ({"name": "x", "graph": BY_EVENT, "audience": {"segment": "nobody"}}, ["audience.segment"]),
-        ({"name": "x", "graph": BY_EVENT, "schedule": {}}, ["schedule.kind"]),
-        ({"name": "x", "graph": BY_EVENT, "schedule": {"kind": "daily"}}, ["schedule.kind"]),
-        ({"name": "x", "graph": BY_EVENT, "schedule": WEEKLY}, ["audience"]),
-        ({"name": "x", "graph": BY_EVENT, "schedule": {"launch_at": "2030-01-01T11:59:00Z"}}, ["schedule.launch_at"]),
-        ({"name": "x", "graph": BY_EVENT, "schedule": {"launch_at": "2030-01-02T12:00:00"}}, ["schedule.launch_at"]),
-        ({"name": "x", "graph": BY_EVENT, "tags": ["a" * 65]}, ["tags.0"]),
-        ({"name": "x", "graph": BY_EVENT, "tags": "q1"}, ["tags"]),
-        ({"name": "x", "graph": BY_EVENT, "tags": [" "]}, ["tags.0"]),
-    ],
-)  # fmt: skip
-def test_bad_input_is_named_and_nothing_is_made(api: APIClient, body: dict[str, Any], attrs: list[str]) -> None:
-    answer = api.post(ALL, body)
+BAD: list[tuple[dict[str, Any], list[str]]] = [
+    ({"graph": BY_EVENT}, ["name"]),
+    ({"name": "x"}, ["flow_id"]),
+    ({"name": "x", "graph": BY_EVENT, "nme": "x"}, ["nme"]),
+    ({"name": "x", "graph": []}, ["graph"]),
+    ({"name": "x", "graph": BY_EVENT, "goal": []}, ["goal"]),
+    ({"name": "x", "graph": BY_EVENT, "goal": "bought"}, ["goal"]),
+    ({"name": "x", "graph": BY_EVENT, "goal": {}}, ["goal.name"]),
+    ({"name": "x", "graph": BY_EVENT, "goal": {**GOAL, "window": "soon"}}, ["goal.window"]),
+    ({"name": "x", "graph": BY_EVENT, "goal": {**GOAL, "windw": "1d"}}, ["goal.windw"]),
+    ({"name": "x", "graph": BY_EVENT, "goal": {"event_type": 7}}, ["goal.name", "goal.event_type"]),
+    ({"name": "x", "graph": BY_EVENT, "goal": {**GOAL, "filter": {"path": "event.x"}}}, ["goal.filter.op"]),
+    ({"name": "x", "graph": BY_EVENT, "audience": "pros"}, ["audience"]),
+    ({"name": "x", "graph": BY_EVENT, "audience": {}}, ["audience.segment"]),
+    ({"name": "x", "graph": BY_EVENT, "audience": {"segment": "nobody"}}, ["audience.segment"]),
+    ({"name": "x", "graph": BY_EVENT, "schedule": {}}, ["schedule.kind"]),
+    ({"name": "x", "graph": BY_EVENT, "schedule": {"kind": "daily"}}, ["schedule.kind"]),
+    ({"name": "x", "graph": BY_EVENT, "schedule": WEEKLY}, ["audience"]),
+    ({"name": "x", "graph": BY_EVENT, "schedule": {"launch_at": "2030-01-01T11:59:00Z"}}, ["schedule.launch_at"]),
+    ({"name": "x", "graph": BY_EVENT, "schedule": {"launch_at": "2030-01-02T12:00:00"}}, ["schedule.launch_at"]),
+    ({"name": "x", "graph": BY_EVENT, "tags": ["a" * 65]}, ["tags.0"]),
+    ({"name": "x", "graph": BY_EVENT, "tags": "q1"}, ["tags"]),
+    ({"name": "x", "graph": BY_EVENT, "tags": [" "]}, ["tags.0"]),
+]  # fmt: skip
 
-    assert answer.status_code == 400, answer.json()
-    assert [each["attr"] for each in answer.json()["errors"]] == attrs
+
+def test_bad_input_is_named_and_nothing_is_made(api: APIClient) -> None:
+    for body, attrs in BAD:
+        answer = api.post(ALL, body)
+
+        assert answer.status_code == 400, (body, answer.json())
+        assert [each["attr"] for each in answer.json()["errors"]] == attrs
     assert not Journey.objects.exists()
     assert not Flow.objects.exists()
 
 
-@pytest.mark.parametrize(
-    ("schedule", "attr"),
-    [
-        ({"kind": "cron", "cron": "every day"}, "schedule.cron"),
-        ({"kind": "cron", "cron": "0 9 * * *", "timezone": "Mars"}, "schedule.timezone"),
-        ({"kind": "interval", "every": "0s"}, "schedule.every"),
-        ({"kind": "once"}, "schedule.at"),
-    ],
-)
-def test_a_mistake_in_a_schedule_is_named_by_its_place(
-    api: APIClient, pros: Callable[..., Segment], schedule: dict[str, Any], attr: str
-) -> None:
-    pros()
-    answer = api.post(ALL, {"name": "x", "graph": BY_EVENT, "audience": {"segment": "pros"}, "schedule": schedule})
+BAD_SCHEDULES: list[tuple[dict[str, Any], str]] = [
+    ({"kind": "cron", "cron": "every day"}, "schedule.cron"),
+    ({"kind": "cron", "cron": "0 9 * * *", "timezone": "Mars"}, "schedule.timezone"),
+    ({"kind": "interval", "every": "0s"}, "schedule.every"),
+    ({"kind": "once"}, "schedule.at"),
+]
 
-    assert answer.status_code == 400
-    assert [each["attr"] for each in answer.json()["errors"]] == [attr]
+
+def test_a_mistake_in_a_schedule_is_named_by_its_place(api: APIClient, pros: Callable[..., Segment]) -> None:
+    pros()
+    for schedule, attr in BAD_SCHEDULES:
+        answer = api.post(ALL, {"name": "x", "graph": BY_EVENT, "audience": {"segment": "pros"}, "schedule": schedule})
+
+        assert answer.status_code == 400
+        assert [each["attr"] for each in answer.json()["errors"]] == [attr]
     assert not Journey.objects.exists()
 
 
@@ -265,3 +262,19 @@ def test_a_draft_launches_when_its_time_has_come(api: APIClient, agree: Callable
     }  # fmt: skip
     later = (NOON + timedelta(days=1)).isoformat()
     assert api.patch(ONE.format(journey_id=good["id"]), {"schedule": {"launch_at": later}}).status_code == 400
+
+
+def test_every_list_has_its_index(api: APIClient, journey: Callable[..., Journey]) -> None:
+    journey(tags=["q1"])
+    used = {"": "journey_list", "?status=draft": "using journey_", "?tag=q1": "journey_by_tag"}
+    for query, index in used.items():
+        with CaptureQueriesContext(connection) as asked:
+            assert len(api.get(ALL + query).json()["results"]) == 1
+        (page,) = [each["sql"] for each in asked if 'FROM "journeys"' in each["sql"]]
+        with connection.cursor() as cursor:
+            for unwanted in ("seqscan", "sort" if query != "?tag=q1" else "indexscan"):
+                cursor.execute(f"SET enable_{unwanted} = off")
+            cursor.execute(f"EXPLAIN {page}")
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+            cursor.execute("RESET ALL")
+        assert index in plan, plan

@@ -46,26 +46,32 @@ def test_journey_and_flow_go_through_life_together(journey: Callable[..., Journe
     assert made.status == "archived"
 
 
-VERBS = {"launch": journeys.launch, "pause": journeys.pause, "resume": journeys.resume, "archive": journeys.archive}
-ALLOWED = {"draft": {"launch"}, "active": {"pause", "archive"}, "paused": {"resume", "archive"}, "archived": set()}
+VERBS: dict[str, Callable[[Journey], Any]] = {
+    "launch": journeys.launch,
+    "pause": journeys.pause,
+    "resume": journeys.resume,
+    "archive": journeys.archive,
+}
+ALLOWED: dict[str, set[str]] = {
+    "draft": {"launch"},
+    "active": {"pause", "archive"},
+    "paused": {"resume", "archive"},
+    "archived": set(),
+}
 WAY = {"draft": (), "active": ("launch",), "paused": ("launch", "pause"), "archived": ("launch", "archive")}
 
 
-@pytest.mark.parametrize("status", WAY)
-def test_every_other_move_is_refused_with_both_states_and_changes_nothing(
-    journey: Callable[..., Journey], status: str
-) -> None:
-    made = journey()
-    for verb in WAY[status]:
-        VERBS[verb](made)
-    before = stored(made)
+def test_every_other_move_is_refused_with_both_states_and_changes_nothing(journey: Callable[..., Journey]) -> None:
+    for status, way in WAY.items():
+        made = journey()
+        for verb in way:
+            VERBS[verb](made)
+        before = stored(made)
 
-    for name, verb in VERBS.items():
-        if name not in ALLOWED[status]:
+        for name in VERBS.keys() - ALLOWED[status]:
             with pytest.raises(IllegalTransition, match=f"A journey that is {status} cannot become"):
-                verb(made)
-
-    assert stored(made) == before
+                VERBS[name](made)
+        assert stored(made) == before
 
 
 def test_a_launch_publishes_the_newest_draft_also_over_a_flow_that_is_active(
