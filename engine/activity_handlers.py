@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from engine.connections import execute
 from engine.execution import program
 from engine.leases import Lease
 from engine.nodes import registry
+from engine.nodes.base import Need
 from engine.nodes.context import StepContext
 from engine.nodes.errors import UnknownNodeType
 from engine.nodes.outcomes import Failed, Outcome
@@ -20,6 +21,9 @@ from engine.nodes.outcomes import Failed, Outcome
 JSON = dict[str, Any]
 Call = Callable[[], Outcome]
 NodeHandler = Callable[[Lease, StepContext, program.Program], Outcome]
+
+# The kind of what a node itself does.
+NODE = "node"
 
 READ_INSTANCES = """
     SELECT id, participant_id, flow_id, version_id, context, entered_at FROM flow_instances WHERE id = ANY(%s)
@@ -45,24 +49,41 @@ def calls(leases: Sequence[Lease]) -> list[Call]:
     """Give what is to be called for each, with what it needs to know read at once."""
     ids = [lease.instance_id for lease in leases if lease.kind in _node_handlers and lease.instance_id]
     found = {row[0]: row for row in execute(READ_INSTANCES, [ids]).fetchall()} if ids else {}
-    return [_call(lease, found.get(lease.instance_id or "")) for lease in leases]
+    profiles = _profiles(leases, found)
+    return [_call(lease, found.get(lease.instance_id or ""), profiles.get(lease.instance_id or "")) for lease in leases]
 
 
-def _call(lease: Lease, instance: Sequence[Any] | None) -> Call:
+# The profiles of those whose programs read them, by instance: a query per tenant, none where nobody does.
+def _profiles(leases: Sequence[Lease], found: Mapping[str, Sequence[Any]]) -> dict[str, JSON]:
+    wanted: dict[str, dict[str, str]] = {}
+    for lease in leases:
+        instance = found.get(lease.instance_id or "")
+        if instance is not None and lease.kind == NODE and Need.PROFILE in program.of_version(instance[3]).needs:
+            wanted.setdefault(lease.tenant_id, {})[instance[0]] = instance[1]
+    profiles: dict[str, JSON] = {}
+    for tenant_id, people in wanted.items():
+        known = ports.bound().profiles.fetch_many(tenant_id, sorted(set(people.values())))
+        profiles |= {key: known[who] for key, who in people.items() if who in known}
+    return profiles
+
+
+def _call(lease: Lease, instance: Sequence[Any] | None, profile: JSON | None) -> Call:
     if (for_node := _node_handlers.get(lease.kind)) is not None:
         if instance is None:
             return lambda: Failed("Its instance is gone.", retryable=False)
-        return lambda: _call_for_node(for_node, lease, instance)
+        return lambda: _call_for_node(for_node, lease, instance, profile)
     handler = _handlers.get(lease.kind)
     if handler is None:
         return lambda: Failed(f"Nobody does activities of the kind {lease.kind}.", code="unknown_kind", retryable=False)
     return lambda: handler(lease)
 
 
-def _call_for_node(handler: NodeHandler, lease: Lease, instance: Sequence[Any]) -> Outcome:
+def _call_for_node(handler: NodeHandler, lease: Lease, instance: Sequence[Any], profile: JSON | None) -> Outcome:
     _, participant_id, flow_id, version_id, context, entered_at = instance
     compiled = program.of_version(version_id)
-    return handler(lease, _step(lease, compiled, participant_id, flow_id, orjson.loads(context), entered_at), compiled)
+    step = _step(lease, compiled, participant_id, flow_id, orjson.loads(context), entered_at)
+    step.participant = profile
+    return handler(lease, step, compiled)
 
 
 def _run_node(lease: Lease, step: StepContext, compiled: program.Program) -> Outcome:
@@ -73,7 +94,7 @@ def _run_node(lease: Lease, step: StepContext, compiled: program.Program) -> Out
     return node.execute(compiled.nodes[lease.node_id].config, step)
 
 
-register_for_nodes("node", _run_node)
+register_for_nodes(NODE, _run_node)
 
 
 def _step(

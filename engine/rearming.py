@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from engine.connections import execute
-from engine.execution import lookback
+from engine.execution import hearing, lookback
 from engine.execution.burst import Burst
 from engine.execution.state import BROKEN, WAITING
 
@@ -99,6 +99,7 @@ def _rearm(burst: Burst) -> None:
 def _look_back(bursts: Sequence[Burst]) -> None:
     waits = [(burst, node) for burst in bursts for node in list(burst.state.tokens) if _listens(burst, node)]
     found = lookback.earlier_events([_glance(burst, node) for burst, node in waits])
+    hearing.look_up((burst, orjson.dumps(burst.state.tokens[node]["waiting_for"]).decode()) for burst, node in waits)
     for burst, node in waits:
         wait = burst.state.tokens[node]["waiting_for"]
         event = lookback.first_match(burst, wait["filter"], found.get((burst.state.id, node), []))

@@ -13,9 +13,9 @@ import orjson
 from engine import bells, entries, values
 from engine.bells import Bell
 from engine.connections import execute
-from engine.execution import batch, rows, woken, write
+from engine.execution import batch, hearing, rows, woken, write
 from engine.execution.burst import Burst
-from engine.expressions import Scope, parse
+from engine.expressions import parse
 from engine.moments import iso
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def route_wave(wave: Sequence[Arrival], now: datetime, metadata: dict[str, str],
     bursts: dict[str, Burst] = {}
     for row in found.values():
         bursts[row.id] = batch.open_burst(row, now)
+    hearing.look_up((bursts[each[3]], each[5]) for each in listeners if each[3] in bursts)
     paused = {row.id for row in found.values() if row.paused}
     spent: list[str] = []
     for place, sub_id, kind, instance_id, node_id, raw_filter, since, until in sorted(
@@ -100,15 +101,7 @@ class Listener:
         """Whether the event's data pass the filter."""
         if self.raw_filter is None:
             return True
-        state = burst.state
-        scope = Scope(
-            entry=state.entry, event=arrival.data, accumulated=state.accumulated, outcomes=state.outcomes,
-            now=burst.now,
-            run={"id": state.id, "participant_id": state.participant_id, "flow": state.flow_id, "version":
-            state.version, "entered_at": state.entered_at},
-            aliases=burst.program.aliases,
-        )  # fmt: skip
-        return parse(orjson.loads(self.raw_filter)).matches(scope)
+        return parse(orjson.loads(self.raw_filter)).matches(hearing.scope_of(burst, arrival.data))
 
 
 def hear(listener: Listener, arrival: Arrival, burst: Burst) -> bool:

@@ -14,7 +14,7 @@ from django.db import DataError, IntegrityError, InternalError, ProgrammingError
 from engine import ports
 from engine.event_store.events import Event
 from engine.execution import caps, claim, holdout, lookback, program, uptake, write
-from engine.execution.burst import Burst
+from engine.execution.burst import Burst, Known
 from engine.execution.executor import Executor
 from engine.execution.rows import Row
 from engine.nodes.base import Need
@@ -224,6 +224,7 @@ def _look_back(visits: Sequence[Visit]) -> list[Visit]:
     winners = [each.executor for each in visits if keys[each] in got]
     found = lookback.earlier_events([glance for each in winners for glance in _glances(each)])
     for each in winners:
+        each.burst.known = Known(each.step.participant, each.step.deliveries)
         for node_id, wait in list(each.waits.items()):
             events = found.get((each.burst.state.id, node_id), [])
             event = lookback.first_match(each.burst, wait.filter, events)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -73,6 +73,17 @@ class ActivityRow:
     policy: JSON
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was fetched for the filters of a run: the profile of its participant, and its deliveries by node."""
+
+    participant: JSON | None = None
+    deliveries: Mapping[str, JSON] = field(default_factory=dict)
+
+
+NOTHING_KNOWN = Known()
+
+
 @dataclass(slots=True)
 class Burst:
     """
@@ -101,6 +112,7 @@ class Burst:
     effects: list[Any] = field(default_factory=list)
     disarmed: set[str] = field(default_factory=set)
     withdrawn: list[str] = field(default_factory=list)
+    known: Known = NOTHING_KNOWN
     ended: bool = False
     frozen: bool = False
     context_changed: bool = False

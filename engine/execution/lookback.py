@@ -10,8 +10,9 @@ from typing import Any
 import orjson
 
 from engine.connections import execute
+from engine.execution import hearing
 from engine.execution.burst import Burst
-from engine.expressions import Scope, parse
+from engine.expressions import parse
 from engine.moments import iso
 
 # Only tries: whoever routes this participant's events right now goes first, and the instance stays runnable.
@@ -94,6 +95,6 @@ def first_match(burst: Burst, raw_filter: dict[str, Any] | None, events: list[di
     """Give the first of these events that passes a wait's filter and that the run has not used already."""
     rule = parse(raw_filter or {})
     for event in events:
-        if not burst.has_used(event["event_id"]) and rule.matches(Scope(event=event["data"], now=burst.now)):
+        if not burst.has_used(event["event_id"]) and rule.matches(hearing.scope_of(burst, event["data"])):
             return event
     return None

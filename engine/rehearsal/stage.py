@@ -15,7 +15,7 @@ import orjson
 from engine import activities, routing
 from engine.event_router import Arrival
 from engine.execution import lookback
-from engine.execution.burst import ActivityRow, Burst
+from engine.execution.burst import ActivityRow, Burst, Known
 from engine.leases import Lease
 from engine.moments import iso
 from engine.nodes.outcomes import Failed
@@ -88,6 +88,7 @@ class Stage:
             name, state.tenant_id, state.participant_id, name, event_type, data, now, now, None, "", 0, ""
         )  # fmt: skip
         self._past.append(routing.as_json(arrival))
+        burst.known = self._known()
         listening = [row for row in burst.subscriptions if row.event_type == event_type]
         for row in sorted(listening, key=lambda each: routing.ORDER[each.kind]):
             rule = orjson.dumps(row.filter).decode() if row.filter else None
@@ -128,8 +129,12 @@ class Stage:
             logger.exception("rehearsal.raised")
             self.burst.fail("error", f"{type(error).__name__}: {error}", None)
 
+    def _known(self) -> Known:
+        return Known(self.rehearser.step.participant, self.rehearser.step.deliveries)
+
     # As the loop does it, with the events of the rehearsal for an inbox.
     def _look_back(self) -> None:
+        self.burst.known = self._known()
         for node_id, wait in list(self.rehearser.waits.items()):
             self.rehearser.waits.pop(node_id)
             if self.burst.state.status not in ("running", "waiting"):
