@@ -19,7 +19,7 @@ LIVE_SQL = ", ".join(f"'{status.value}'" for status in sorted(LIVE))
 # A row that would be a second live one of its key is left out; the partial unique index decides, under any concurrency.
 # The records come sorted by their key, against deadlocks.
 WRITE = f"""
-    WITH tx AS (SELECT pg_current_xact_id()::text::bigint AS id),
+    WITH tx AS (SELECT log_place(pg_current_xact_id()) AS id),
     n AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(records)s::jsonb) AS n(
            id uuid, event_id uuid, tenant_id uuid, flow_id uuid, version_id uuid, participant_id text,

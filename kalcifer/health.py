@@ -11,7 +11,7 @@ from django.db import Error, ProgrammingError, connection
 from django.db.models.functions import Now
 from django.http import HttpRequest, JsonResponse
 
-from engine.event_store import reading
+from engine.event_store import moving
 from kalcifer import __version__
 from kalcifer.models import Heartbeat
 from kalcifer.plain_views import read_only
@@ -29,7 +29,7 @@ class Check:
 
 
 RESTORED: Final = Check(
-    ok=False, detail="The log was restored from a dump: raise the server's count of transactions above it."
+    ok=False, detail="The log was restored from a dump of another server: run manage.py migrate before anything else."
 )
 
 
@@ -65,7 +65,7 @@ def _database() -> Check:
 # Whatever is recorded until it is mended would stand before all that there is, and be passed over.
 def _is_restored() -> bool:
     try:
-        return reading.is_ahead()
+        return moving.is_ahead()
     except ProgrammingError:
         # There is no log yet.
         return False

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from engine.connections import execute, one
+from engine.connections import execute
 from engine.event_store.events import Event
 from engine.event_store.rows import COLUMNS, event_of
 
-READABLE: Final = "tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+READABLE: Final = "tx < log_place(pg_snapshot_xmin(pg_current_snapshot()))"
 
 # What follows a place, of some kinds only; the index (tx, position) is read from that place on.
 READ_AFTER = f"""
@@ -43,10 +43,6 @@ READ_STRETCH = f"""
 """
 # The last place that can be read now.
 HEAD = f"SELECT tx, position FROM stored_events WHERE {READABLE} ORDER BY tx DESC, position DESC LIMIT 1"
-# Whether the log has a place that this server will not come to for long: it counts transactions anew.
-IS_AHEAD = """
-    SELECT coalesce(max(tx) >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint, false) FROM stored_events
-"""
 
 START: Final = (0, 0)
 
@@ -89,12 +85,3 @@ def head() -> tuple[int, int]:
     """Give the place of the last event that can be read now; the start where there is none."""
     found = execute(HEAD).fetchone()
     return START if found is None else (found[0], found[1])
-
-
-def is_ahead() -> bool:
-    """
-    Tell whether the log was brought here from another server, by a dump, whose transactions had higher numbers.
-
-    Nobody can read what is ahead, nor what follows, until this server's count is set above it.
-    """
-    return bool(one(IS_AHEAD))

@@ -26,7 +26,7 @@ APPEND_ONE = """
                                data, metadata, recorded_at, tx)
     SELECT %(event)s::uuid, %(tenant)s::uuid, %(kind)s::varchar, %(id)s::uuid, coalesce(head.sequence, 0) + 1,
            %(type)s::varchar, %(version)s::smallint, %(data)s::jsonb, %(metadata)s::jsonb, %(at)s::timestamptz,
-           greatest(pg_current_xact_id()::text::bigint, head.tx)
+           greatest(log_place(pg_current_xact_id()), head.tx)
       FROM (SELECT) AS always LEFT JOIN (
            SELECT sequence, tx FROM stored_events
             WHERE aggregate_id = %(id)s::uuid AND tenant_id = %(tenant)s::uuid AND aggregate_type = %(kind)s::varchar
@@ -44,7 +44,7 @@ HEADS = """
 """
 # So many places of the log, and the transaction in which they are taken.
 TAKE_PLACES = """
-    SELECT pg_current_xact_id()::text::bigint,
+    SELECT log_place(pg_current_xact_id()),
            ARRAY(SELECT nextval(pg_get_serial_sequence('stored_events', 'position'))
                    FROM generate_series(1, %(count)s))
 """

@@ -21,7 +21,7 @@ MOST = 8
 # Events, new steps, rows and claims; an event's `tx` is the greater of this transaction and its aggregate's last one.
 # Gives who was moved, and that `tx`.
 WRITE = f"""
-    WITH tx AS (SELECT pg_current_xact_id()::text::bigint AS id),
+    WITH tx AS (SELECT log_place(pg_current_xact_id()) AS id),
     closed AS (
         DELETE FROM batch_claims WHERE id = ANY(%(closing)s::uuid[])
     ),

@@ -85,9 +85,9 @@ HOLD_ACTIVITIES = "UPDATE activities SET held = true WHERE instance_id = ANY(%s)
 copy = connections.copy
 line = connections.line
 
-CURRENT_TX = "SELECT pg_current_xact_id()::text::bigint"
+CURRENT_TX = "SELECT log_place(pg_current_xact_id())"
 # The claims go with what they announced; the transaction's id comes along.
-CLOSE = "WITH gone AS (DELETE FROM batch_claims WHERE id = ANY(%s::uuid[])) SELECT pg_current_xact_id()::text::bigint"
+CLOSE = "WITH gone AS (DELETE FROM batch_claims WHERE id = ANY(%s::uuid[])) SELECT log_place(pg_current_xact_id())"
 
 
 # Who goes on with instances that were just written as failed; called in the same transaction.
