@@ -264,17 +264,17 @@ def test_a_draft_launches_when_its_time_has_come(api: APIClient, agree: Callable
     assert api.patch(ONE.format(journey_id=good["id"]), {"schedule": {"launch_at": later}}).status_code == 400
 
 
-def test_every_list_has_its_index(api: APIClient, journey: Callable[..., Journey]) -> None:
+def test_every_list_walks_an_index_in_its_order(api: APIClient, journey: Callable[..., Journey]) -> None:
     journey(tags=["q1"])
-    used = {"": "journey_list", "?status=draft": "using journey_", "?tag=q1": "journey_by_tag"}
-    for query, index in used.items():
+    for query in ("", "?status=draft", "?tag=q1"):
         with CaptureQueriesContext(connection) as asked:
             assert len(api.get(ALL + query).json()["results"]) == 1
         (page,) = [each["sql"] for each in asked if 'FROM "journeys"' in each["sql"]]
         with connection.cursor() as cursor:
-            for unwanted in ("seqscan", "sort" if query != "?tag=q1" else "indexscan"):
-                cursor.execute(f"SET enable_{unwanted} = off")
+            cursor.execute("SET enable_seqscan = off")
+            cursor.execute("SET enable_sort = off")
             cursor.execute(f"EXPLAIN {page}")
             plan = "\n".join(row[0] for row in cursor.fetchall())
-            cursor.execute("RESET ALL")
-        assert index in plan, plan
+            cursor.execute("RESET enable_seqscan")
+            cursor.execute("RESET enable_sort")
+        assert "Index Scan Backward using journey_" in plan, plan
