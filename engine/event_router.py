@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from django.db import transaction
 
-from engine import bells, clock, routing, values
+from engine import bells, clock, ports, routing, values
 from engine.bells import Bell
 from engine.conf import engine_settings
 from engine.connections import execute
@@ -65,6 +65,12 @@ READ_UNROUTED = """
           ) AS e ORDER BY e.id LIMIT 20
       ) AS e
      ORDER BY e.id
+"""
+
+# What came in under an id that is another's by now is handed to that one, and routed under its lock.
+HAND_ON = """
+    UPDATE inbound_events e SET participant_id = n.participant_id
+      FROM unnest(%(ids)s::uuid[], %(participants)s::text[]) AS n(id, participant_id) WHERE e.id = n.id
 """
 
 MARK_ROUTED = """
@@ -157,10 +163,9 @@ def _route_alone(key: tuple[str, str], metadata: dict[str, str]) -> int:
 
 
 def _route_participants(keys: list[tuple[str, str]], metadata: dict[str, str], claims: Claims | None) -> int:
-    arrivals = _read(keys)
-    if not arrivals:
-        return 0
-    for listener in listeners:
+    found = _read(keys)
+    arrivals = _their_own(found) if found else found
+    for listener in listeners if arrivals else ():
         listener(arrivals)
     waves = _waves(arrivals)
     if len(waves) > 1:
@@ -170,7 +175,26 @@ def _route_participants(keys: list[tuple[str, str]], metadata: dict[str, str], c
     _mark(arrivals)
     if claims:
         claims.close()
-    return len(arrivals)
+    return len(found)
+
+
+# Under the lock of an id nobody can merge it meanwhile.
+def _their_own(found: list[Arrival]) -> list[Arrival]:
+    by_tenant: dict[str, set[str]] = {}
+    for each in found:
+        by_tenant.setdefault(each.tenant_id, set()).add(each.participant_id)
+    merged = {
+        (tenant_id, old): new
+        for tenant_id, people in by_tenant.items()
+        for old, new in ports.bound().profiles.merged_many(tenant_id, sorted(people)).items()
+    }
+    strays = [each for each in found if (each.tenant_id, each.participant_id) in merged]
+    if not strays:
+        return found
+    whose = [merged[each.tenant_id, each.participant_id] for each in strays]
+    execute(HAND_ON, {"ids": [each.id for each in strays], "participants": whose})
+    bells.ring_on_commit(Bell.ROUTE)
+    return [each for each in found if (each.tenant_id, each.participant_id) not in merged]
 
 
 # A participant's second event must see what the first one did: each wave has one event of each participant.

@@ -38,6 +38,9 @@ class ProfileStore(Protocol):
     def fetch_many(self, tenant_id: str, participant_ids: Sequence[str]) -> Mapping[str, JSON]:
         """Give the profiles of those who have one, by id, in one query."""
 
+    def merged_many(self, tenant_id: str, participant_ids: Sequence[str]) -> Mapping[str, str]:
+        """Give, for those who turned out to be somebody else, who that is, in one query."""
+
     def changed(self, profile: JSON, change: ProfileChange) -> JSON:
         """Give the profile as it will be after a change; pure."""
 
@@ -258,6 +261,10 @@ class Nobody:
 
     def fetch_many(self, tenant_id: str, participant_ids: Sequence[str]) -> Mapping[str, Any]:
         """Know nobody."""
+        return {}
+
+    def merged_many(self, tenant_id: str, participant_ids: Sequence[str]) -> Mapping[str, str]:
+        """Take everybody for who they say they are."""
         return {}
 
     def changed(self, profile: JSON, change: ProfileChange) -> JSON:

@@ -26,6 +26,10 @@ MOVE_CONSENTS: Final = """
 """
 DROP_CONSENTS: Final = "DELETE FROM consents WHERE tenant_id = %(tenant)s AND participant_id = %(from)s"
 MOVE_TOKENS: Final = "UPDATE push_tokens SET customer_id = %(new)s WHERE customer_id = %(old)s"
+# What either has done is the known one's; what nobody routed yet reaches the runs that go on.
+MOVE_EVENTS: Final = """
+    UPDATE inbound_events SET participant_id = %(to)s WHERE tenant_id = %(tenant)s AND participant_id = %(from)s
+"""
 # What either was sent counts against the caps of the one that goes on.
 MOVE_DELIVERIES: Final = """
     UPDATE deliveries SET participant_id = %(to)s WHERE tenant_id = %(tenant)s AND participant_id = %(from)s
@@ -42,7 +46,7 @@ POINT_ON: Final = """
 
 
 _STATEMENTS: Final = (
-    MOVE_CONSENTS, DROP_CONSENTS, MOVE_TOKENS, MOVE_DELIVERIES, MOVE_SLOTS, LEAVE_SEGMENTS, POINT_ON
+    MOVE_CONSENTS, DROP_CONSENTS, MOVE_TOKENS, MOVE_EVENTS, MOVE_DELIVERIES, MOVE_SLOTS, LEAVE_SEGMENTS, POINT_ON
 )  # fmt: skip
 
 
