@@ -11,7 +11,7 @@ from django.db import transaction
 
 from engine import ports, triggers
 from engine.connections import execute
-from engine.execution import program
+from engine.execution import holdout, program
 from engine.execution.burst import Burst, SubscriptionRow
 from engine.execution.program import Program
 from engine.execution.state import InstanceState
@@ -56,7 +56,11 @@ def rehearse(version: FlowVersion, plan: Plan) -> JSON:
         if refusal is None:
             stage.play()
         told = report.of(stage, compiled, refusal)
-    warnings = [*report.warnings_of(stage), *(problem.as_json() for problem in problems)]
+    warnings = [
+        *report.warnings_of(stage),
+        *_kept_out(version, compiled, plan),
+        *(problem.as_json() for problem in problems),
+    ]
     return {**told, "warnings": warnings}
 
 
@@ -115,6 +119,15 @@ def _open(version: FlowVersion, compiled: Program, plan: Plan, entry_node: str) 
         for event_type, kind, rule, until in listeners_of(compiled.settings, plan.entry, plan.begins)
     ]
     return burst
+
+
+# Whoever is made up is never kept out; somebody real is always the same.
+def _kept_out(version: FlowVersion, compiled: Program, plan: Plan) -> list[JSON]:
+    percent = compiled.settings.holdout_percent
+    if plan.profile is not None or not holdout.is_in(str(version.flow_id), plan.participant_id, percent):
+        return []
+    detail = f"The participant is one of the {percent} % who are kept out of this flow; the rehearsal lets them in."
+    return [{"code": "holdout", "detail": detail, "attr": "graph.settings.holdout_percent", "node_id": None}]
 
 
 # An event that would not have started the flow is told as such: its entry has a filter.

@@ -50,6 +50,18 @@ class Api:
         """Act; `once` is the Idempotency-Key."""
         return self._ask("POST", path, json=body or {}, headers={"Idempotency-Key": once} if once else {})
 
+    def put(self, path: str, body: JSON) -> JSON:
+        """Make it so."""
+        return self._ask("PUT", path, json=body)
+
+    def patch(self, path: str, body: JSON) -> JSON:
+        """Change a part."""
+        return self._ask("PATCH", path, json=body)
+
+    def deliver(self, path: str, body: bytes, headers: dict[str, str]) -> None:
+        """Call as somebody else would, who has a signature and no key."""
+        self._ask("POST", path, content=body, headers={"Content-Type": "application/json", **headers})
+
     def pages(self, path: str, **params: Any) -> Iterator[JSON]:
         """Every row of a list, page by page."""
         url: str | None = path

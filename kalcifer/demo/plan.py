@@ -3,16 +3,22 @@
 import json
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import resources
 from typing import Any
 
-from kalcifer.demo.scripts import SCRIPTS, Act, Script
+from kalcifer.demo import customers, scripts
+from kalcifer.demo.sample import loading
+from kalcifer.demo.sample import people as crowd
+from kalcifer.demo.sample.loading import JOURNEYS
+from kalcifer.demo.scripts import Act, Script
 
 JSON = dict[str, Any]
 
-FLOWS = ("onboarding", "order", "dunning")
+OWN = ("onboarding", "order", "dunning")
+FLOWS = (*OWN, *JOURNEYS)
+SCRIPTS = (*scripts.SCRIPTS, *customers.SCRIPTS)
 REGIONS = ("europe", "america", "asia")
 # Engine time over which people arrive, and how long after they see an occasion they act on it.
 ARRIVALS = timedelta(days=4)
@@ -28,6 +34,12 @@ class Person:
     arrives: timedelta
     entry: JSON
     hesitations: tuple[timedelta, ...]
+    profile: JSON = field(default_factory=dict)
+
+    @property
+    def is_customer(self) -> bool:
+        """Whether a journey of the sample is theirs."""
+        return self.script.flow in JOURNEYS
 
     def act_at(self, node_id: str) -> tuple[int, Act, timedelta] | None:
         """What they do when they are seen waiting there: which act of theirs, and after how long."""
@@ -47,7 +59,9 @@ def draw(*, participants: int, run: str, seed: int) -> list[Person]:
 
 
 def graph(flow: str, receiver: str) -> JSON:
-    """The graph of a flow, whose calls go to the receiver."""
+    """The graph of a flow, whose calls go to the receiver, or of a journey."""
+    if flow in JOURNEYS:
+        return loading.graph(flow)
     text = resources.files("kalcifer.demo").joinpath("flows", f"{flow}.json").read_text(encoding="utf-8")
     found: JSON = json.loads(text.replace("{receiver}", receiver))
     return found
@@ -81,7 +95,14 @@ def _person(script: Script, number: int, run: str, dice: random.Random) -> Perso
         arrives=ARRIVALS * dice.random(),
         entry=_entry(script, participant, dice),
         hesitations=tuple(LONGEST_HESITATION * dice.random() for _ in script.acts),
+        profile=_profile(script, number, dice) if script.flow in JOURNEYS else {},
     )
+
+
+# Nobody comes into a segment before they do what they came for.
+def _profile(script: Script, number: int, dice: random.Random) -> JSON:
+    known = crowd.facts(dice, number)
+    return {**known, "tags": [], "properties": {**known["properties"], "days_since_order": 3}, **dict(script.profile)}
 
 
 def _entry(script: Script, participant: str, dice: random.Random) -> JSON:
@@ -90,6 +111,14 @@ def _entry(script: Script, participant: str, dice: random.Random) -> JSON:
             usual: JSON = {"region": dice.choice(REGIONS)}
         case "order":
             usual = {"order_id": f"order-{participant}", "card": "good", "total": dice.randint(10, 90)}
+        case "trial":
+            usual = {"plan": "trial"}
+        case "cart":
+            usual = {"cart_id": f"cart-{participant}", "value": dice.randint(20, 300)}
+        case "escalation":
+            usual = {"invoice_id": f"invoice-{participant}", "amount": dice.randint(20, 2000)}
+        case "win_back" | "re_permission":
+            usual = {}
         case _:
             usual = {"amount": dice.randint(20, 2000), "currency": "EUR"}
     return usual | dict(script.entry)

@@ -19,6 +19,7 @@ JSON = dict[str, Any]
 
 MORNINGS = ("morning_in_berlin", "morning_in_new_york", "morning_in_tokyo")
 MOST_PROBLEMS = 20
+KEPT_OUT = "kept out, to compare with"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,12 @@ class Report:
     flows: dict[str, list[Line]] = field(default_factory=dict)
     orders: list[Line] = field(default_factory=list)
     effects: list[Line] = field(default_factory=list)
+    messages: list[Line] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     repeated_calls: int = 0
     troubled_calls: int = 0
+    opened: int = 0
+    clicked: int = 0
     killed: int = 0
     flushed: int = 0
 
@@ -53,11 +57,13 @@ class Report:
         return asdict(self) | {"ok": self.ok}
 
 
-def compare(people: Sequence[Person], found: Mapping[str, JSON], ledger: Ledger) -> Report:
-    """Hold what was found against the plan."""
+def compare(
+    people: Sequence[Person], found: Mapping[str, JSON], ledger: Ledger, *, kept_out: frozenset[str] = frozenset()
+) -> Report:
+    """Hold what was found against the plan; who is kept out of a journey ends there at once."""
     report = Report()
     for flow in plan.FLOWS:
-        report.flows[flow] = _lines_of(flow, people, found, report.problems)
+        report.flows[flow] = _lines_of(flow, people, found, kept_out, report.problems)
     _compare_effects(people, {row["id"]: name for name, row in found.items()}, ledger, report)
     return report
 
@@ -71,12 +77,21 @@ def add_orders(report: Report, orders: Sequence[Order], found: Mapping[str, str]
     report.problems += wrong
 
 
+def add_messages(report: Report, lines: Mapping[str, tuple[int, int]], wrong: Sequence[str]) -> None:
+    """Hold the messages of the journeys against their plan too."""
+    report.messages = [Line(name, *counts) for name, counts in lines.items()]
+    report.problems += wrong
+
+
 def show(report: Report, console: Console) -> None:
     """Print the tables."""
     for flow, lines in report.flows.items():
         console.print(_table(f"{flow.capitalize()}: what became of everybody", "outcome", lines))
     if report.orders:
         console.print(_table("Order sagas: delivered, or undone", "outcome", report.orders))
+    if report.messages:
+        console.print(_table("Messages of the journeys, each once", "message", report.messages))
+        console.print(f"{report.opened} mails were opened and {report.clicked} links clicked.")
     console.print(_table("Calls to the receiver, each under one key", "effect", report.effects))
     console.print(
         f"{report.troubled_calls} calls were answered with 429, 500 or not at all; "
@@ -92,12 +107,19 @@ def show(report: Report, console: Console) -> None:
         console.print(f"[bold red]{len(report.problems)} differences.[/bold red]")
 
 
-def _lines_of(flow: str, people: Sequence[Person], found: Mapping[str, JSON], problems: list[str]) -> list[Line]:
-    expected = plan.outcomes(people, flow)
+def _lines_of(
+    flow: str, people: Sequence[Person], found: Mapping[str, JSON], kept_out: frozenset[str], problems: list[str]
+) -> list[Line]:
+    left_alone = [person for person in plan.of_flow(people, flow) if person.participant_id in kept_out]
+    expected = plan.outcomes([person for person in people if person not in left_alone], flow)
     actual: Counter[str] = Counter()
+    if left_alone:
+        expected[KEPT_OUT] = len(left_alone)
     for person in plan.of_flow(people, flow):
         row = found.get(person.participant_id)
-        if problem := _difference(person, row):
+        if person in left_alone and row and row["exit_reason"] == "holdout":
+            actual[KEPT_OUT] += 1
+        elif problem := _difference(person, row):
             problems.append(f"{person.participant_id} ({person.script.outcome}): {problem}")
             actual[_describe(row)] += 1
         else:

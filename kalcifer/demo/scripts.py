@@ -1,6 +1,6 @@
 """What simulated people do, and what has to become of them for it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 JSON = dict[str, Any]
@@ -12,13 +12,15 @@ class Act:
 
     at: str
     event_type: str
+    data: JSON = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
     """One way through a flow: what is done, where it has to end, and which calls it has to make.
 
-    `morning` says that the way leads through a wait for 09:00 on a weekday.
+    `morning` says that the way leads through a wait for 09:00 on a weekday. Whoever goes through a journey is a
+    customer: `profile` is what is special about them, `messages` are the nodes that write to them.
     """
 
     flow: str
@@ -30,6 +32,8 @@ class Script:
     effects: tuple[str, ...] = ()
     entry: tuple[tuple[str, Any], ...] = ()
     morning: bool = False
+    messages: tuple[str, ...] = ()
+    profile: tuple[tuple[str, Any], ...] = ()
 
 
 VERIFY, VERIFY_LATE = Act("verify", "account.verified"), Act("second_chance", "account.verified")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from kalcifer.demo import plan
+from kalcifer.demo import customers, plan
 from kalcifer.demo.api import Api, Refused
 from kalcifer.demo.plan import Person
 from kalcifer.demo.scripts import Act
@@ -72,6 +72,11 @@ class Simulation:
         for person in plan.of_flow(coming, "order"):
             self._order(person)
         self._dun(plan.of_flow(coming, "dunning"))
+        for flow, event_type in customers.EVENTS.items():
+            self._send([_event(person, event_type, "came", person.entry) for person in plan.of_flow(coming, flow)])
+        for flow, change in customers.CHANGES.items():
+            for person in plan.of_flow(coming, flow):
+                self._api.patch(f"/customers/{person.participant_id}", {"properties": change})
         self.sight.arrived.update(person.script.flow for person in coming)
         del self._to_come[: len(coming)]
 
@@ -121,7 +126,10 @@ class Simulation:
     def _act(self) -> None:
         now = time.monotonic()
         due = {key: act for key, act in self._planned.items() if act[0] <= now}
-        self._send([_event(person, act.event_type, str(number), {}) for (_, number), (_, person, act) in due.items()])
+        self._send([
+            _event(person, act.event_type, str(number), {**_cart_of(person), **act.data})
+            for (_, number), (_, person, act) in due.items()
+        ])  # fmt: skip
         for key in due:
             del self._planned[key]
             self._sent.add(key)
@@ -153,6 +161,11 @@ class Simulation:
 
     def _real(self, engine_time: timedelta) -> float:
         return engine_time.total_seconds() / self._speed
+
+
+# Whatever somebody does about a cart names it.
+def _cart_of(person: Person) -> JSON:
+    return {name: person.entry[name] for name in ("cart_id",) if name in person.entry}
 
 
 def _slices(rows: Sequence[T]) -> Iterator[list[T]]:

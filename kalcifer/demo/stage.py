@@ -8,10 +8,10 @@ from django.db import transaction
 
 from kalcifer.demo import plan
 from kalcifer.demo.api import Api
+from kalcifer.demo.sample import loading
 from tenants import keys
 from tenants.models import ApiKey, Role, Tenant
 
-TENANT = "Demo"
 LOGIN = "demo"
 KEY_NAME = "demo"
 
@@ -20,6 +20,7 @@ KEY_NAME = "demo"
 class Access:
     """What the terminal shows at the end."""
 
+    tenant: Tenant
     api_key: str
     login: str
     password: str
@@ -28,7 +29,7 @@ class Access:
 def open_doors() -> Access:
     """Give a fresh key of the sample tenant and a fresh password; those of an earlier run no longer work."""
     with transaction.atomic():
-        tenant, _ = Tenant.objects.get_or_create(name=TENANT)
+        tenant, _ = Tenant.objects.get_or_create(name=loading.TENANT)
         for key in ApiKey.objects.filter(tenant=tenant, name=KEY_NAME, revoked_at=None):
             keys.revoke(key)
         _, raw = keys.issue(tenant, name=KEY_NAME, role=Role.ADMIN)
@@ -37,12 +38,12 @@ def open_doors() -> Access:
         user.is_staff = user.is_superuser = user.is_active = True
         user.set_password(password)
         user.save()
-    return Access(raw, LOGIN, password)
+    return Access(tenant, raw, LOGIN, password)
 
 
 def publish_flows(api: Api, receiver: str) -> dict[str, str]:
     """Have every flow active with the demo's present graph; the ids by the flows' short names."""
-    return {name: _publish(api, plan.graph(name, receiver)) for name in plan.FLOWS}
+    return {name: _publish(api, plan.graph(name, receiver)) for name in plan.OWN}
 
 
 def _publish(api: Api, graph: plan.JSON) -> str:

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from engine.nodes import duration
-from kalcifer.demo import orders, plan, report
+from kalcifer.demo import mail, orders, plan, report
 from kalcifer.demo.receiver import Ledger
-from kalcifer.demo.scripts import SCRIPTS
+from kalcifer.demo.plan import SCRIPTS
 from kalcifer.management.commands import demo
 from tests.support import processes
 
@@ -74,7 +74,9 @@ def test_a_second_run_meets_nobody_of_the_first(people):
 def test_scripts_act_at_nodes_that_wait_for_what_they_send(flow):
     graph = plan.graph(flow, "http://127.0.0.1:1")
     nodes = {node["id"]: node for node in graph["nodes"]}
-    criteria = graph["settings"]["exit_criteria"]["on_event"]
+    criteria = [
+        each if isinstance(each, str) else each["event_type"] for each in graph["settings"]["exit_criteria"]["on_event"]
+    ]
 
     for act in (act for script in SCRIPTS if script.flow == flow for act in script.acts):
         heard = nodes[act.at]["config"]["event_type"]
@@ -167,7 +169,7 @@ def test_the_receiver_does_nothing_for_a_declined_card(ledger):
 @pytest.mark.processes
 def test_everybody_ends_where_they_should(data_dir, free_port):
     env = processes.environment(KALCIFER_DATA_DIR=str(data_dir))
-    words = f"demo --exit --json --participants {FEW} --speed 100000 --workers 1 --web-workers 1 --port {free_port}"
+    words = f"demo --exit --json --participants {FEW} --customers 50 --speed 100000 --workers 1 --web-workers 1 --port {free_port}"
 
     ended = processes.manage(*words.split(), env=env, timeout=220)
 
@@ -176,6 +178,61 @@ def test_everybody_ends_where_they_should(data_dir, free_port):
     assert result["ok"]
     assert sum(line["actual"] for lines in result["flows"].values() for line in lines) == FEW
     assert not re.search(r"Traceback", "".join(log.read_text() for log in (data_dir / "logs").glob("*.log")))
+
+
+# --- messages ---
+
+FLOWS = {flow: f"the flow {flow}" for flow in plan.FLOWS}
+
+
+def all_sent(people):
+    return {
+        f"{person.participant_id} {name}": {
+            "participant_id": person.participant_id,
+            "node_id": "plain_mail" if name == "a mail" else name,
+            "status": "opened",
+            "reason": "",
+        }
+        for person in people
+        if not mail.is_kept_out(person, FLOWS)
+        for name in person.script.messages
+    }
+
+
+def test_messages_that_went_out_as_planned_have_no_difference(people):
+    posted = all_sent(people)
+
+    assert mail.differences(people, FLOWS, posted) == []
+    assert all(expected == actual for expected, actual in mail.lines(people, FLOWS, posted).values())
+
+
+@pytest.mark.parametrize("change", [{"status": "failed"}, {"node_id": "nobody_asked_for_it"}])
+def test_a_message_that_went_wrong_is_told(people, change):
+    posted = all_sent(people)
+    name, row = next((name, row) for name, row in posted.items() if name.endswith(" invite"))
+
+    told = mail.differences(people, FLOWS, posted | {name: row | change})
+
+    assert told
+    assert all(row["participant_id"] in each for each in told)
+
+
+def test_a_message_that_came_twice_is_told(people):
+    posted = all_sent(people)
+    name, row = next((name, row) for name, row in posted.items() if name.endswith(" invite"))
+
+    assert mail.differences(people, FLOWS, posted | {f"{name} again": row}) == [
+        f"{row['participant_id']}: invite was sent 2 times instead of 1"
+    ]
+
+
+def test_whoever_is_kept_out_ends_there(people, ledger):
+    do_everything(people, ledger)
+    alone = next(person for person in people if person.script.flow == "win_back")
+    rows = found(people) | {alone.participant_id: row(alone, status="exited", exit_reason="holdout")}
+
+    assert report.compare(people, rows, ledger, kept_out=frozenset([alone.participant_id])).ok
+    assert not report.compare(people, rows, ledger).ok
 
 
 # --- order sagas ---

@@ -18,11 +18,12 @@ from rich.console import Console
 
 from engine import clock
 from engine.conf import engine_settings
-from kalcifer.demo import orders, plan, report, stage
+from kalcifer.demo import mail, orders, plan, report, stage
 from kalcifer.demo.api import Api, Refused
 from kalcifer.demo.chaos import Chaos
 from kalcifer.demo.progress import Progress
 from kalcifer.demo.receiver import Receiver
+from kalcifer.demo.sample import loading
 from kalcifer.demo.simulation import Simulation
 from kalcifer.embedded.layout import Layout
 from kalcifer.exits import Exit
@@ -45,6 +46,9 @@ class Command(up.Command):
         """Those of `up`, and the demo's own."""
         super().add_arguments(parser)
         parser.add_argument("--participants", type=int, default=300, help="simulated people (default %(default)s)")
+        parser.add_argument(
+            "--customers", type=int, default=loading.CUSTOMERS, help="customers of the sample (default %(default)s)"
+        )
         parser.add_argument(
             "--exit", action="store_true", help="stop when all is over; 0 only if all went as it should"
         )
@@ -138,18 +142,25 @@ def _play(
         progress = stack.enter_context(Progress(console, totals, options["speed"], damage))
         try:
             flows = stage.publish_flows(api, receiver.url)
+            flows |= loading.load(access.tenant, customers=options["customers"]).flows
+            mail.introduce(api, people)
             orders.start(api, receiver.url, placed)
             simulation = Simulation(api, flows, people, speed=options["speed"])
-            simulation.play(seconds=seconds, ended=ended, show=progress.show)
-            delivered = orders.see_through(api, placed, seconds=MARGIN_S, ended=ended)
+            with mail.Readers(api, access.tenant) as readers:
+                simulation.play(seconds=seconds, ended=ended, show=progress.show)
+                delivered = orders.see_through(api, placed, seconds=MARGIN_S, ended=ended)
+                posted = mail.sent(api, flows, people, seconds=MARGIN_S, ended=ended)
         except (httpx.TransportError, Refused) as error:
             if ended.is_set():
                 return None
             raise CommandError(f"The API did not do its part: {error}", returncode=int(Exit.FAILED)) from error
     if ended.is_set():
         return None
-    result = report.compare(people, simulation.found, receiver.ledger)
+    kept_out = frozenset(person.participant_id for person in people if mail.is_kept_out(person, flows))
+    result = report.compare(people, simulation.found, receiver.ledger, kept_out=kept_out)
     report.add_orders(result, placed, delivered, receiver.ledger)
+    report.add_messages(result, mail.lines(people, flows, posted), mail.differences(people, flows, posted))
+    result.opened, result.clicked = readers.opened, readers.clicked
     result.problems += [f"{participant}: was started twice" for participant in sorted(simulation.twice)]
     if damage is not None:
         result.killed, result.flushed = damage.kills, damage.flushes
