@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from engine import errors
 from engine.api.webhooks import FORM, AnyBody, LaterParser
-from marketing.channels import accounts, returning
+from marketing.channels import accounts
 from marketing.channels.provider import Account, Callback, InvalidSignature, WrongShape
 from marketing.channels.providers import twilio
 from marketing.deliveries import reports
@@ -70,7 +70,7 @@ class CallbackView(ApiView):
         """The call as providers read it."""
         http = self.request._request  # noqa: SLF001
         return Callback(
-            url=returning.public_url(http),
+            url=http.build_absolute_uri(),
             headers={name.lower(): value for name, value in http.headers.items()},
             body=self.raw_body(),
             query=http.GET.dict(),

@@ -13,7 +13,7 @@ import orjson
 from pydantic import Field, SecretStr, model_validator
 
 from engine.ports import CallFailed
-from marketing.channels import calling, recipients
+from marketing.channels import calling, recipients, returning
 from marketing.channels.provider import (
     Accepted,
     Account,
@@ -27,7 +27,6 @@ from marketing.channels.provider import (
     WrongShape,
 )
 from marketing.channels.registry import provider
-from marketing.channels.returning import callback_url
 
 JSON = dict[str, Any]
 
@@ -136,13 +135,17 @@ def signature(token: str, url: str, fields: dict[str, str]) -> str:
 
 # Twilio signs the address as it calls it, with the port or without.
 def _check(callback: Callback, said: dict[str, str], token: str) -> None:
-    parts = urlsplit(callback.url)
-    host, port = parts.hostname or "", parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    urls = {callback.url, parts._replace(netloc=host).geturl(), parts._replace(netloc=f"{host}:{port}").geturl()}
+    urls = {form for url in returning.spellings(callback.url) for form in _with_port_and_without(url)}
     given = callback.headers.get("x-twilio-signature", "").encode()
     right = [hmac.compare_digest(signature(token, url, said).encode(), given) for url in urls]
     if True not in right:
         raise InvalidSignature("X-Twilio-Signature is not right")
+
+
+def _with_port_and_without(url: str) -> tuple[str, ...]:
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return url, parts._replace(netloc=host).geturl(), parts._replace(netloc=f"{host}:{port}").geturl()
 
 
 def _send(account: Account, message: Outgoing) -> Verdict:
@@ -184,7 +187,7 @@ def _fields(account: Account, message: Outgoing) -> dict[str, str]:
         fields["Body"] = message.parts.get("text", "")
     if isinstance(options.get("media_url"), str):
         fields["MediaUrl"] = options["media_url"]
-    if url := callback_url(account, delivery_id=message.delivery_id):
+    if url := returning.callback_url(account, delivery_id=message.delivery_id):
         fields["StatusCallback"] = url
     return fields
 

@@ -126,10 +126,8 @@ def own_providers() -> Iterator[None]:
 def account(provider: str, channel: str, config: dict[str, Any], credentials: dict[str, Any], **more: Any) -> Account:
     """An account as it comes from the database, without one."""
     known = registry.get(provider)
-    return Account(
-        None, TENANT, channel, known, configs.parse(known.Config, config), configs.parse(known.Credentials, credentials),
-        **more,
-    )  # fmt: skip
+    settings, login = configs.parse(known.Config, config), configs.parse(known.Credentials, credentials)
+    return Account(None, TENANT, channel, known, settings, login, **more)
 
 
 def message(channel: str = "email", recipient: str = "ada@example.com", **more: Any) -> Outgoing:

@@ -19,6 +19,10 @@ KEY = ec.generate_private_key(ec.SECP256R1())
 PUBLIC = b64encode(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
 FROM = {"from_email": "us@example.com", "from_name": "Us"}
 AT = 1_767_225_600
+INACTIVE = (
+    "You tried to send to recipient(s) that have been marked as inactive. Found inactive addresses: ada@example.com. "
+    "Inactive recipients are ones that have generated a hard bounce."
+)
 
 
 def sendgrid(url: str = "https://api.sendgrid.com/v3/", **config: str):
@@ -154,9 +158,7 @@ def test_postmark_gets_the_mail_and_names_it(service):
 @pytest.mark.parametrize(
     ("error_code", "words", "verdict"),
     [
-        (406, "You tried to send to recipient(s) that have been marked as inactive. Found inactive addresses: "
-              "ada@example.com. Inactive recipients are ones that have generated a hard bounce.",
-         ("suppressed", True)),
+        (406, INACTIVE, ("suppressed", True)),
         (300, "Invalid 'To' address: 'ada@'.", ("invalid_address", True)),
     ],
 )  # fmt: skip
