@@ -9,8 +9,8 @@ import pytest
 
 from engine.nodes import duration
 from kalcifer.demo import mail, orders, plan, report
-from kalcifer.demo.receiver import Ledger
 from kalcifer.demo.plan import SCRIPTS
+from kalcifer.demo.receiver import Ledger
 from kalcifer.management.commands import demo
 from tests.support import processes
 
@@ -169,7 +169,8 @@ def test_the_receiver_does_nothing_for_a_declined_card(ledger):
 @pytest.mark.processes
 def test_everybody_ends_where_they_should(data_dir, free_port):
     env = processes.environment(KALCIFER_DATA_DIR=str(data_dir))
-    words = f"demo --exit --json --participants {FEW} --customers 50 --speed 100000 --workers 1 --web-workers 1 --port {free_port}"
+    small = "--customers 50 --speed 100000 --workers 1 --web-workers 1"
+    words = f"demo --exit --json --participants {FEW} {small} --port {free_port}"
 
     ended = processes.manage(*words.split(), env=env, timeout=220)
 
