@@ -171,7 +171,7 @@ class Conversion:
     A goal reached; recorded once per instance and name.
 
     `facts` are what is known of it: `value` (a decimal as text), `currency`, `variant`, `metadata`. `attribution` says
-    which message it is put down to, as in the settings of a goal.
+    which message it is put down to, as in the settings of a goal; `holdout`: to none, the participant was kept out.
     """
 
     instance_id: str

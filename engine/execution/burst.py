@@ -20,6 +20,8 @@ JSON = dict[str, Any]
 GOAL_REACHED = "goal_reached"
 # How a conversion is put down to a message where it is not the goal of the flow's settings.
 ATTRIBUTION = "last_click_then_last_send"
+# The reason with which a run ends whose participant is kept out, to compare with.
+HELD_OUT = "holdout"
 
 
 @dataclass(slots=True)
@@ -252,7 +254,7 @@ def _messages_of(state: InstanceState) -> Iterator[str]:
 
 # What is counted follows from the event, so that the log and the count of conversions cannot differ.
 def _conversion(burst: Burst, data: JSON) -> ports.Conversion:
-    state, goal = burst.state, burst.program.settings.goal
+    state = burst.state
     return ports.Conversion(
         instance_id=state.id,
         flow_id=state.flow_id,
@@ -260,6 +262,13 @@ def _conversion(burst: Burst, data: JSON) -> ports.Conversion:
         participant_id=state.participant_id,
         name=data["name"],
         at=datetime.fromisoformat(data["event"]["occurred_at"]) if data["event"] else burst.now,
-        attribution=goal.attribution if goal and goal.name == data["name"] else ATTRIBUTION,
+        attribution=_attribution(burst, data["name"]),
         facts=data.get("facts", {}),
     )
+
+
+def _attribution(burst: Burst, name: str) -> str:
+    if burst.state.exit_reason == HELD_OUT:
+        return HELD_OUT
+    goal = burst.program.settings.goal
+    return goal.attribution if goal and goal.name == name else ATTRIBUTION

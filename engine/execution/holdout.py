@@ -5,9 +5,9 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Final
 
-from engine.execution.burst import Burst
+from engine.execution.burst import HELD_OUT, Burst
 
-REASON: Final = "holdout"
+REASON: Final = HELD_OUT
 
 
 def keeps_out(burst: Burst) -> bool:

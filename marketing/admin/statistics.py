@@ -20,7 +20,7 @@ JSON = dict[str, Any]
 
 COUNTED = ("queued", "sent", "delivered", "opened", "clicked", "bounced", "complained", "skipped", "failed")
 MESSAGE_TITLES = ("node", "channel", *COUNTED, "opened of delivered", "clicked of delivered", "conversions")
-GOAL_TITLES = ("goal", "conversions", "by a click", "by a message", "by none", "worth")
+GOAL_TITLES = ("goal", "conversions", "by a click", "by a message", "by none", "worth", "kept out")
 
 
 def show_messages(flow: Flow) -> SafeString:

@@ -126,6 +126,9 @@ class GoalOutput(serializers.Serializer[Any]):
 
     goal = serializers.CharField()
     conversions = serializers.IntegerField()
+    held_out = serializers.IntegerField(
+        help_text="By participants who were kept out of the flow; not among the others."
+    )
     attributed = AttributedShape()
     revenue = RevenueShape(many=True)
     variants = serializers.DictField(child=serializers.IntegerField(), help_text="By the variant that was told.")
@@ -154,7 +157,7 @@ class ConversionOutput(serializers.Serializer[Conversion]):
     currency = serializers.CharField(allow_blank=True)
     variant = serializers.CharField(allow_blank=True)
     attributed_to = serializers.UUIDField(allow_null=True)
-    attributed_by = serializers.ChoiceField(("click", "send", ""))
+    attributed_by = serializers.ChoiceField(("click", "send", "holdout", ""))
     metadata = serializers.DictField()
     at = serializers.DateTimeField()
 

@@ -20,7 +20,8 @@ RECORD: Final = """
     INSERT INTO conversions AS c (id, tenant_id, flow_id, version, instance_id, participant_id, name, value, currency,
                                   variant, attributed_to, attributed_by, metadata, at)
     SELECT n.id, %(tenant)s, n.flow_id, n.version, n.instance_id, n.participant_id, n.name, n.value, n.currency,
-           n.variant, message.id, coalesce(message.how, ''), n.metadata, n.at
+           n.variant, message.id, CASE n.attribution WHEN 'holdout' THEN 'holdout' ELSE coalesce(message.how, '') END,
+           n.metadata, n.at
       FROM jsonb_to_recordset(%(records)s::jsonb) AS n(id uuid, flow_id uuid, version int, instance_id uuid,
            participant_id text, name text, value numeric, currency text, variant text, metadata jsonb, at timestamptz,
            attribution text)

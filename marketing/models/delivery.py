@@ -233,7 +233,8 @@ class Conversion(models.Model):
     """
     A goal reached: once per run and name; `track_conversion` fills in what the goal event did not know.
 
-    `attributed_to` is the message that it is put down to, `attributed_by` whether by a click on it or its being sent.
+    `attributed_to` is the message that it is put down to, `attributed_by` whether by a click on it or its being sent
+    (`click`, `send`), or that the participant was kept out of the flow (`holdout`).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

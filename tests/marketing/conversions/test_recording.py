@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from engine import clock, connections, event_router, timers, triggers
+from engine.analytics.period import Period
 from engine.inbox import publish_event
 from engine.models import StoredEvent
 from marketing.conversions import recording
 from marketing.models import Conversion, Delivery
+from marketing.tallies import reading
 from tenants.models import Tenant
 from tests.support.graphs import ENTRY, graph
 from tests.support.passage import Passage, run_until_idle
@@ -179,6 +181,17 @@ def test_a_batch_is_recorded_by_one_statement_however_many_it_has(
 
     assert len(seen) == 1
     assert Conversion.objects.count() == 60
+
+
+def test_who_was_kept_out_converts_too_and_is_told_apart(passage: Callable[..., Passage], tenant: Tenant) -> None:
+    run = passage(graph(BUYING, goal=GOAL, holdout_percent=100)).start()
+    assert (run.status, run.instance.exit_reason) == ("exited", "holdout")
+
+    happen(tenant, "order")
+
+    assert Conversion.objects.get().attributed_by == "holdout"
+    [found] = reading.conversions(run.flow, Period.of())
+    assert (found["conversions"], found["held_out"]) == (0, 1)
 
 
 def test_there_are_as_many_as_the_log_has(passage: Callable[..., Passage], tenant: Tenant) -> None:

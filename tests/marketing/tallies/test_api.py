@@ -61,7 +61,7 @@ def test_goals_are_told_with_their_worth(api: APIClient, agree: Callable[..., An
     [goal] = agree(api, "get", f"{FLOW}/conversions", flow_id=str(run.flow.pk)).json()
 
     assert goal == {
-        "goal": "bought", "conversions": 1, "attributed": {"click": 0, "send": 1, "none": 0},
+        "goal": "bought", "conversions": 1, "held_out": 0, "attributed": {"click": 0, "send": 1, "none": 0},
         "revenue": [{"currency": "EUR", "value": "12.5000"}], "variants": {},
     }  # fmt: skip
 

@@ -168,7 +168,7 @@ def test_conversions_count_once_with_what_was_filled_in(run: Passage, message: A
     found = {each["goal"]: each for each in reading.conversions(run.flow, Period.of())}
 
     assert found["bought"] == {
-        "goal": "bought", "conversions": 1, "attributed": {"click": 0, "send": 1, "none": 0},
+        "goal": "bought", "conversions": 1, "held_out": 0, "attributed": {"click": 0, "send": 1, "none": 0},
         "revenue": [{"currency": "EUR", "value": Decimal("10.5")}], "variants": {"long": 1},
     }  # fmt: skip
     assert found["upsold"]["revenue"] == [{"currency": "USD", "value": Decimal("1.0001")}]
