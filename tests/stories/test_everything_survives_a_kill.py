@@ -15,6 +15,7 @@ from engine import triggers
 from engine.models import Activity, StoredEvent
 from flows.models import ExecutionStep, Flow, FlowInstance
 from kalcifer.supervisor import Supervisor
+from marketing.models import Conversion
 from tests.support.graphs import ENTRY, graph
 from tests.support.processes import wait_for
 from tests.support.soundness import assert_all_sound
@@ -26,7 +27,8 @@ GRAPH: dict[str, tuple[Any, ...]] = {
     "entry": (*ENTRY, {None: "first"}),
     "first": ("trace", {}, {None: "pause"}),
     "pause": ("wait", {"duration": "1s"}, {None: "second"}),
-    "second": ("trace", {}, {None: "done"}),
+    "second": ("trace", {}, {None: "count"}),
+    "count": ("track_conversion", {"event_name": "through", "revenue": "0.10", "currency": "EUR"}, {None: "done"}),
     "done": ("exit", {"reason": "through"}),
 }
 
@@ -64,5 +66,6 @@ def test_all_workers_are_killed_and_every_message_is_lost(
     assert set(done) == keys
     assert {key: done[key] for key in before} == {key: done_before[key] for key in before}
     assert StoredEvent.objects.filter(type="activity_completed").count() == len(keys)
-    assert ExecutionStep.objects.filter(status="completed").count() == PEOPLE * 5
+    assert ExecutionStep.objects.filter(status="completed").count() == PEOPLE * 6
+    assert Conversion.objects.count() == PEOPLE
     assert_all_sound()

@@ -1,4 +1,4 @@
-"""What must hold whatever has happened: rows and events agree, nothing is stranded, no node ran twice."""
+"""What must hold whatever has happened: rows, events and figures agree, nothing is stranded, no node ran twice."""
 
 from __future__ import annotations
 
@@ -22,6 +22,22 @@ LEFT_BY_ENDED = """
             OR EXISTS (SELECT FROM activities a WHERE a.instance_id = i.id
                 AND a.status IN ('pending', 'running', 'parked')))
 """
+# A goal is one conversion of its run, and the log says so.
+UNLIKE_THE_LOG = """
+    WITH reached AS (
+        SELECT DISTINCT aggregate_id::text, data ->> 'name' FROM stored_events WHERE type = 'goal_reached'
+    ), counted AS (
+        SELECT instance_id::text, name FROM conversions
+    )
+    (TABLE reached EXCEPT TABLE counted) UNION ALL (TABLE counted EXCEPT TABLE reached)
+"""
+# What is told of conversions is what there is.
+TALLIED_OTHERWISE = """
+    SELECT flow_id, name, count(*), sum(value) FROM conversions GROUP BY 1, 2
+    EXCEPT
+    SELECT flow_id, subject, sum(n) FILTER (WHERE kind = 'converted'), sum(n) FILTER (WHERE kind = 'value') FROM tallies
+     WHERE kind IN ('converted', 'value') GROUP BY 1, 2
+"""
 
 
 def assert_all_sound() -> None:
@@ -29,5 +45,5 @@ def assert_all_sound() -> None:
     assert [each for batch in verify.verify() for each in batch.differences] == []
     assert list(why.stranded()) == []
     assert stranded.find() == []
-    for statement in (RAN_TWICE, OPEN_STEPS_OF_ENDED, LEFT_BY_ENDED):
+    for statement in (RAN_TWICE, OPEN_STEPS_OF_ENDED, LEFT_BY_ENDED, UNLIKE_THE_LOG, TALLIED_OTHERWISE):
         assert execute(statement).fetchall() == []
