@@ -162,7 +162,7 @@ class DeliveryLookup(Protocol):
     """Knows what became of messages."""
 
     def states_many(self, tenant_id: str, instance_ids: Sequence[str]) -> Mapping[str, Mapping[str, JSON]]:
-        """Give `{state, opened, clicked}` by instance and node."""
+        """Give `{state, opened, clicked, reason}` by instance and node."""
 
 
 @dataclass(frozen=True, slots=True)

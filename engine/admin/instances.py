@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from engine import operations, queries, why
 from engine.admin.pages import Many, act_on_many, reason_of
 from engine.compensation import verbs
+from engine.message_story import Storyteller
 from engine.models import StoredEvent
 from flows.admin.instances import add_action, add_button, add_section
 from flows.admin.pages import Button
@@ -56,7 +57,8 @@ def show_why(instance: FlowInstance) -> SafeString:
 
 def show_timeline(instance: FlowInstance) -> SafeString:
     """Tell the run as a story."""
-    entries = [queries.as_entry(each) for each in _newest(queries.timeline(instance))]
+    story = Storyteller(instance)
+    entries = [story.tell(each) for each in _newest(queries.timeline(instance))]
     rows = format_html_join(
         "",
         "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",

@@ -12,6 +12,7 @@ from engine import operations, queries
 from engine import why as reasons
 from engine.api.events import correlation_of
 from engine.compensation import verbs
+from engine.message_story import Storyteller
 from flows import queries as flow_queries
 from flows.api.shapes import InstanceShape
 from flows.models import FlowInstance
@@ -76,8 +77,10 @@ class TimelineView(TenantView):
 
     def get(self, request: TenantRequest, instance_id: str) -> Response:
         """List what happened, oldest first, in words."""
-        rows = queries.timeline(self.get_row(FlowInstance, instance_id))
-        return self.paginate(rows, lambda row: TimelineEntry(queries.as_entry(row)).data, ordering=("sequence",))
+        instance = self.get_row(FlowInstance, instance_id)
+        story = Storyteller(instance)
+        rows = queries.timeline(instance)
+        return self.paginate(rows, lambda row: TimelineEntry(story.tell(row)).data, ordering=("sequence",))
 
 
 class StoredEventsView(TenantView):

@@ -11,7 +11,7 @@ JSON = dict[str, Any]
 
 # The latest message of each node: an operator's retry, or a message sent once more, counts rather than the first.
 STATES: Final = """
-    SELECT DISTINCT ON (instance_id, node_id) instance_id, node_id, status
+    SELECT DISTINCT ON (instance_id, node_id) instance_id, node_id, status, reason
       FROM deliveries WHERE tenant_id = %s AND instance_id = ANY(%s::uuid[])
      ORDER BY instance_id, node_id, id DESC
 """
@@ -21,12 +21,13 @@ class Deliveries:
     """Reads the states of messages."""
 
     def states_many(self, tenant_id: str, instance_ids: Sequence[str]) -> Mapping[str, Mapping[str, JSON]]:
-        """Give `{state, opened, clicked}` by instance and node, in one query."""
+        """Give `{state, opened, clicked, reason}` by instance and node, in one query."""
         found: dict[str, dict[str, JSON]] = {}
-        for instance_id, node_id, status in execute(STATES, [tenant_id, list(instance_ids)]).fetchall():
+        for instance_id, node_id, status, reason in execute(STATES, [tenant_id, list(instance_ids)]).fetchall():
             found.setdefault(instance_id, {})[node_id] = {
                 "state": status,
                 "opened": status in ("opened", "clicked"),
                 "clicked": status == "clicked",
+                "reason": reason,
             }
         return found

@@ -122,3 +122,15 @@ def go(ada, event_type="go", **data):
     inbox.publish_event(ada.participant_id, event_type, data=data, tenant=ada.flow.tenant_id)
     event_router.route(slice_s=5.0)
     run_until_idle()
+
+
+def test_the_timeline_says_what_became_of_a_message(passage, customer, post, api, agree):
+    customer(email="a@b.de", preferences={"email": {"*": False}})
+    run = passage(line(send(), send("send_in_app"))).start()
+    hand_over()
+
+    told = agree(api, "get", "/api/v1/instances/{instance_id}/timeline", instance_id=str(run.id)).json()["results"]
+
+    by_node = {each["node_id"]: (each["kind"], each["detail"]) for each in told if each["kind"] in ("skip", "send")}
+    assert by_node["s0"] == ("skip", "The message is skipped. Reason: unsubscribed. Went on to “s1”.")
+    assert by_node["s1"] == ("send", "The message is sent. Went on to “done”.")
