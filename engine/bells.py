@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
@@ -24,6 +24,7 @@ from django.db import transaction
 
 from engine import bell_messages, clock
 from engine.conf import engine_settings
+from engine.connections import execute
 
 logger = logging.getLogger(__name__)
 
@@ -169,6 +170,13 @@ def count_down(moments: set[datetime]) -> None:
             # The name is the real moment, so that every process that sees the timer names it alike.
             name = f"wake:{round((time.time() + moment) / MOMENT_S) if pace else 0}"
             ringer.ring(Bell.WAKE, countdown=moment, mark=name, mark_ms=int(moment * 1000) + 1000)
+
+
+def announce(near: str) -> None:
+    """Give the moments of the horizon, as a statement finds them between two times, their countdown."""
+    now = clock.now()
+    ahead = timedelta(seconds=engine_settings().countdown_horizon_s * clock.speed())
+    count_down({row[0] for row in execute(near, [now, now + ahead]).fetchall()})
 
 
 def count_down_on_commit(moments: set[datetime]) -> None:

@@ -15,7 +15,7 @@ import orjson
 from engine.connections import execute
 from engine.execution import hearing, lookback
 from engine.execution.burst import Burst
-from engine.execution.state import BROKEN, WAITING
+from engine.execution.tokens import BROKEN, WAITING
 
 JSON = dict[str, Any]
 

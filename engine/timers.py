@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -94,9 +94,7 @@ def is_due() -> bool:
 
 def announce_near() -> None:
     """Give every timer that comes within the horizon its countdown, one per moment."""
-    now = clock.now()
-    ahead = timedelta(seconds=engine_settings().countdown_horizon_s * clock.speed())
-    bells.count_down({row[0] for row in execute(NEAR, [now, now + ahead]).fetchall()})
+    bells.announce(NEAR)
 
 
 def _fire_batch(limit: int, metadata: dict[str, str]) -> tuple[int, int]:

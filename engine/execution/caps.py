@@ -13,7 +13,7 @@ from typing import Any
 
 from engine import ports
 from engine.execution.burst import Burst
-from engine.execution.state import RUNNING
+from engine.execution.tokens import RUNNING
 from engine.message_caps import EVERY_CHANNEL, Cap, CapQuestion, Reservation, Slot
 from engine.ports import Message
 

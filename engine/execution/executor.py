@@ -12,7 +12,7 @@ from engine.execution import program
 from engine.execution.burst import Burst
 from engine.execution.caps import CapsOfRun
 from engine.execution.program import CompiledNode
-from engine.execution.state import HELD, RUNNING
+from engine.execution.tokens import HELD, RUNNING
 from engine.moments import iso
 from engine.nodes.context import StepContext
 from engine.nodes.outcomes import Branched, Completed, Failed, Outcome, Waiting

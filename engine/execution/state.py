@@ -14,13 +14,12 @@ from typing import Any
 
 from engine.event_store.events import Event
 from engine.execution import rollback_folds
+from engine.execution.tokens import BROKEN, HELD, RUNNING, WAITING, arrive
 from engine.moments import iso
 from flows.models.instance import FlowInstance
 from flows.models.instance import InstanceStatus as Status
 
 JSON = dict[str, Any]
-
-RUNNING, WAITING, HELD, BROKEN = "running", "waiting", "held", "failed"
 
 
 @dataclass(slots=True)
@@ -88,22 +87,6 @@ def apply(state: InstanceState, event: Event) -> InstanceState:
     return state
 
 
-def token(node: str, node_type: str, since: str, *, after: str | None = None, attempt: int = 1) -> JSON:
-    """Make a token that has just arrived at a node; `after` is when the node before it began."""
-    return {
-        "node_id": node,
-        "node_type": node_type,
-        "status": RUNNING,
-        "since": since,
-        "after": after,
-        "step": None,
-        "attempt": attempt,
-        "waiting_for": None,
-        "activity": None,
-        "wake": None,
-    }
-
-
 # --- status -----------------------------------------------------------------------------------------------------------
 
 
@@ -138,7 +121,7 @@ def _flow_started(state: InstanceState, data: JSON, event: Event) -> None:
     state.entry_event = data["entry_event"]
     state.entered_at = event.at
     node = data["entry_node"]
-    state.tokens = {node: token(node, data["entry_type"], iso(event.at))}
+    state.tokens = {node: arrive(node, data["entry_type"], iso(event.at))}
 
 
 def _paused(state: InstanceState, data: JSON, event: Event) -> None:
@@ -175,7 +158,7 @@ def _retried(state: InstanceState, data: JSON, event: Event) -> None:
     node = data["node"]
     if node is not None:
         after = state.tokens[node]["after"]
-        state.tokens[node] = token(node, data["type"], iso(event.at), after=after, attempt=data["attempt"])
+        state.tokens[node] = arrive(node, data["type"], iso(event.at), after=after, attempt=data["attempt"])
     _settle(state)
 
 
@@ -202,7 +185,7 @@ def _node_completed(state: InstanceState, data: JSON, event: Event) -> None:
     if following := data["next"]:
         since = iso(event.at)
         for target, node_type in zip(following, data["next_types"], strict=True):
-            state.tokens[target] = token(target, node_type, since, after=data["started_at"])
+            state.tokens[target] = arrive(target, node_type, since, after=data["started_at"])
     _settle(state)
 
 

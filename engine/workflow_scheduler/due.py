@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -108,9 +107,7 @@ def is_due() -> bool:
 
 def announce_near() -> None:
     """Give every promise that comes due within the horizon its countdown."""
-    now = clock.now()
-    ahead = timedelta(seconds=engine_settings().countdown_horizon_s * clock.speed())
-    bells.count_down({row[0] for row in execute(NEAR, [now, now + ahead]).fetchall()})
+    bells.announce(NEAR)
 
 
 def _run_batch(limit: int) -> int:
