@@ -1,5 +1,5 @@
 """What marketing keeps, as operators see it."""
 
-from marketing.admin import customers, deliveries, journeys, segments, statistics, templates
+from marketing.admin import channels, customers, deliveries, journeys, segments, statistics, templates
 
-__all__ = ["customers", "deliveries", "journeys", "segments", "statistics", "templates"]
+__all__ = ["channels", "customers", "deliveries", "journeys", "segments", "statistics", "templates"]

@@ -25,11 +25,7 @@ PLAIN: Final = ("name", "is_default", "enabled", "rate_per_second", "config")
 
 def create(tenant: Tenant, given: Mapping[str, Any]) -> Channel:
     """Set up a channel; the first of its kind is the default. Raises Invalid or NameTaken."""
-    now = clock.now()
-    row = Channel(tenant=tenant, channel=given["channel"], provider=given["provider"], created_at=now, updated_at=now)
-    _fill(row, given)
-    check(row, given.get("credentials", {}))
-    row.ciphertext = encrypted(given.get("credentials", {}))
+    row = prepared(begun(tenant, given), given)
     with transaction.atomic():
         others = Channel.objects.for_tenant(tenant).filter(channel=row.channel, is_default=True)
         if "is_default" not in given:
@@ -40,19 +36,33 @@ def create(tenant: Tenant, given: Mapping[str, Any]) -> Channel:
 
 def change(row: Channel, given: Mapping[str, Any]) -> Channel:
     """Change a channel; credentials that are given replace all that there were, others stay."""
-    before = _destination(row)
-    _fill(row, given)
-    if row.ciphertext and "credentials" not in given and _destination(row) != before:
-        detail = "With another address the credentials have to be given anew: they would be sent there."
-        raise Invalid([Problem("required", detail, "credentials")])
-    row.updated_at = clock.now()
-    if "credentials" in given:
-        check(row, given["credentials"])
-        row.ciphertext = encrypted(given["credentials"])
-    else:
-        check(row, known_credentials(row))
+    prepared(row, given)
     with transaction.atomic():
         _save(row)
+    return row
+
+
+def begun(tenant: Tenant, given: Mapping[str, Any]) -> Channel:
+    """A channel that is not kept yet."""
+    now = clock.now()
+    return Channel(tenant=tenant, channel=given["channel"], provider=given["provider"], created_at=now, updated_at=now)
+
+
+def prepared(row: Channel, given: Mapping[str, Any]) -> Channel:
+    """The row as it would be kept; raises Invalid with everything that is wrong with it."""
+    before = _destination(row)
+    for name in PLAIN:
+        if name in given:
+            setattr(row, name, given[name])
+    row.updated_at = clock.now()
+    if "credentials" in given:
+        _check(row, given["credentials"])
+        row.ciphertext = _encrypted(given["credentials"])
+        return row
+    if row.ciphertext and _destination(row) != before:
+        detail = "With another address the credentials have to be given anew: they would be sent there."
+        raise Invalid([Problem("required", detail, "credentials")])
+    _check(row, _known_credentials(row))
     return row
 
 
@@ -63,29 +73,21 @@ def delete(row: Channel) -> None:
     accounts.forget(tenant_id)
 
 
-def check(row: Channel, credentials: Any) -> None:
-    """Raise Invalid with everything that is wrong with a channel's provider, config and credentials."""
+def _check(row: Channel, credentials: Any) -> None:
     if problems := list(_problems(row, credentials)):
         raise Invalid(problems)
 
 
-def encrypted(credentials: Mapping[str, Any]) -> str:
-    """What is kept of credentials."""
+def _encrypted(credentials: Mapping[str, Any]) -> str:
     return vault.encrypt(orjson.dumps(dict(credentials)).decode()) if credentials else ""
 
 
-def known_credentials(row: Channel) -> JSON:
-    """What is kept, or nothing where it cannot be read any more; then it has to be given anew."""
+# What cannot be read any more has to be given anew, and the check says so.
+def _known_credentials(row: Channel) -> JSON:
     try:
         return accounts.credentials_of(row)
     except UnreadableSecret:
         return {}
-
-
-def _fill(row: Channel, given: Mapping[str, Any]) -> None:
-    for name in PLAIN:
-        if name in given:
-            setattr(row, name, given[name])
 
 
 def _problems(row: Channel, credentials: Any) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
+from uuid import UUID
 
 from engine.connections import execute
 from marketing.channels.provider import Accepted, Account, Permanent, Transient, Unknown, Verdict
@@ -114,6 +115,11 @@ def tell(account: Account, verdicts: Sequence[Verdict]) -> None:
         execute(MAKE, [account.channel_id, float(account.rate_per_second or 0)])
         seconds = min(max(rests).total_seconds(), 86_400)
         execute(REST, {"id": account.channel_id, "s": seconds})
+
+
+def reopen(channel_id: UUID) -> None:
+    """Let messages through again: somebody knows that the provider is well."""
+    execute(OPEN, [channel_id])
 
 
 def _is_closed(account: Account) -> bool:
