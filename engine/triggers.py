@@ -19,6 +19,7 @@ from engine.event_store.events import Event
 from engine.execution import program, state, write
 from engine.execution.program import Program
 from engine.expressions import MISSING, Scope, compile_path
+from engine.message_caps import Cap
 from engine.graph_settings import listeners_of
 from flows.models import Flow, FlowInstance
 

@@ -14,6 +14,7 @@ from marketing.deliveries.lookup import Deliveries
 from marketing.deliveries.queueing import Sender
 from marketing.journeys import connecting as journeys
 from marketing.links import addresses
+from marketing.manners import messages_are_kind
 from marketing.rehearsal import Previews
 from marketing.segments import due
 from marketing.segments.lookup import Memberships
@@ -34,6 +35,7 @@ def connect() -> None:
     checks.register_resolver("link", addresses.existing)
     checks.register_resolver("provider", accounts.usable)
     publishing.register_check(messages_can_be_written)
+    publishing.register_check(messages_are_kind)
     caps.connect()
     due.connect()
     fallen.connect()
