@@ -41,12 +41,15 @@ COMPLETE = """
 """
 # Each is told who (n.id), and the pseudonym (n.pseudonym).
 FORGET: Final = (
+    # What is being handed over at this moment is finished; nothing else goes out.
     """
     UPDATE deliveries d
        SET participant_id = n.pseudonym, recipient = '', payload = '{}', rendered = NULL, collapse_key = '',
+           due_at = NULL,
            history = (SELECT coalesce(jsonb_agg(h - 'detail'), '[]') FROM jsonb_array_elements(d.history) AS h),
-           reason = CASE WHEN d.status = 'queued' THEN 'participant_deleted' ELSE d.reason END,
-           status = CASE WHEN d.status = 'queued' THEN 'cancelled' ELSE d.status END
+           reason = CASE WHEN d.status IN ('queued', 'claimed') AND d.claim = '' THEN 'participant_deleted'
+                         ELSE d.reason END,
+           status = CASE WHEN d.status IN ('queued', 'claimed') AND d.claim = '' THEN 'cancelled' ELSE d.status END
       FROM names n WHERE d.tenant_id = %(tenant)s AND d.participant_id = n.id
     """,
     """
