@@ -37,6 +37,10 @@ MOVE_DELIVERIES: Final = """
 MOVE_SLOTS: Final = """
     UPDATE cap_slots SET participant_id = %(to)s WHERE tenant_id = %(tenant)s AND participant_id = %(from)s
 """
+# What either has reached is the known one's.
+MOVE_CONVERSIONS: Final = """
+    UPDATE conversions SET participant_id = %(to)s WHERE tenant_id = %(tenant)s AND participant_id = %(from)s
+"""
 LEAVE_SEGMENTS: Final = "DELETE FROM segment_members WHERE customer_id = %(old)s"
 # One hop is always enough.
 POINT_ON: Final = """
@@ -46,7 +50,8 @@ POINT_ON: Final = """
 
 
 _STATEMENTS: Final = (
-    MOVE_CONSENTS, DROP_CONSENTS, MOVE_TOKENS, MOVE_EVENTS, MOVE_DELIVERIES, MOVE_SLOTS, LEAVE_SEGMENTS, POINT_ON
+    MOVE_CONSENTS, DROP_CONSENTS, MOVE_TOKENS, MOVE_EVENTS, MOVE_DELIVERIES, MOVE_SLOTS,
+    MOVE_CONVERSIONS, LEAVE_SEGMENTS, POINT_ON
 )  # fmt: skip
 
 

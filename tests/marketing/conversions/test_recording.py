@@ -14,6 +14,7 @@ from engine.analytics.period import Period
 from engine.inbox import publish_event
 from engine.models import StoredEvent
 from marketing.conversions import recording
+from marketing.customers import merging
 from marketing.models import Conversion, Delivery
 from marketing.tallies import reading
 from tenants.models import Tenant
@@ -192,6 +193,19 @@ def test_who_was_kept_out_converts_too_and_is_told_apart(passage: Callable[..., 
     assert Conversion.objects.get().attributed_by == "holdout"
     [found] = reading.conversions(run.flow, Period.of())
     assert (found["conversions"], found["held_out"]) == (0, 1)
+
+
+def test_what_a_profile_reached_goes_with_it(
+    passage: Callable[..., Passage], tenant: Tenant, customer: Callable[..., Any]
+) -> None:
+    customer("anon")
+    customer("ada")
+    passage(buying(), "anon").start()
+    happen(tenant, "order", "anon")
+
+    merging.merge(tenant, "anon", "ada")
+
+    assert Conversion.objects.get().participant_id == "ada"
 
 
 def test_there_are_as_many_as_the_log_has(passage: Callable[..., Passage], tenant: Tenant) -> None:
