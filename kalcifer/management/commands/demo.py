@@ -8,7 +8,7 @@ import threading
 from argparse import ArgumentParser
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -142,6 +142,8 @@ def _play(
         progress = stack.enter_context(Progress(console, totals, options["speed"], damage))
         try:
             flows = stage.publish_flows(api, receiver.url)
+            # The processes that were just started have quickened the clock; who is in a segment now enters from now on.
+            clock.resync()
             flows |= loading.load(access.tenant, customers=options["customers"]).flows
             mail.introduce(api, people)
             orders.start(api, receiver.url, placed)
@@ -156,14 +158,33 @@ def _play(
             raise CommandError(f"The API did not do its part: {error}", returncode=int(Exit.FAILED)) from error
     if ended.is_set():
         return None
-    kept_out = frozenset(person.participant_id for person in people if mail.is_kept_out(person, flows))
-    result = report.compare(people, simulation.found, receiver.ledger, kept_out=kept_out)
-    report.add_orders(result, placed, delivered, receiver.ledger)
-    report.add_messages(result, mail.lines(people, flows, posted), mail.differences(people, flows, posted))
+    result = _compared(Played(people, placed, simulation, delivered, posted, flows), receiver)
     result.opened, result.clicked = readers.opened, readers.clicked
-    result.problems += [f"{participant}: was started twice" for participant in sorted(simulation.twice)]
     if damage is not None:
         result.killed, result.flushed = damage.kills, damage.flushes
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """Who took part, and what was found of it."""
+
+    people: list[plan.Person]
+    placed: list[orders.Order]
+    simulation: Simulation
+    delivered: dict[str, str]
+    posted: dict[str, Any]
+    flows: dict[str, str]
+
+
+def _compared(played: Played, receiver: Receiver) -> report.Report:
+    people, flows, found = played.people, played.flows, played.simulation.found
+    kept_out = frozenset(person.participant_id for person in people if mail.is_kept_out(person, flows))
+    result = report.compare(people, found, receiver.ledger, kept_out=kept_out)
+    report.add_orders(result, played.placed, played.delivered, receiver.ledger)
+    messages = mail.lines(people, flows, played.posted), mail.differences(people, flows, played.posted)
+    report.add_messages(result, *messages)
+    result.problems += [f"{participant}: was started twice" for participant in sorted(played.simulation.twice)]
     return result
 
 
