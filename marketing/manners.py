@@ -31,32 +31,23 @@ def messages_are_kind(graph: Graph, tenant: Tenant) -> Iterator[Problem]:
     yield from _unasked(graph, senders, following)
 
 
+# Each node is looked at once, however many messages lead to it.
 def _in_a_row(graph: Graph, senders: Sequence[GraphNode], following: Edges) -> Iterator[Problem]:
-    told = set()
-    for first in senders:
-        if first.config.get("wait_for"):
-            continue
-        for node_id in _reached(graph, first.id, following):
-            node = graph.nodes[node_id]
-            if node.type.startswith(PREFIX) and node_id not in told:
-                told.add(node_id)
-                detail = f"`{node_id}` follows `{first.id}` with no wait between: both messages go out at once."
-                at = f"graph.nodes.{node.index}"
-                yield Problem("send_without_wait", detail, at, node_id, Severity.WARNING)
-
-
-# Where a run comes to from a node without waiting; the next message is as far as anybody has to look.
-def _reached(graph: Graph, start: str, following: Edges) -> list[str]:
-    found: dict[str, None] = {}
-    pending = list(following.get(start, ()))
+    pending = [
+        (node.id, target) for node in senders if not node.config.get("wait_for") for target in following[node.id]
+    ]
+    seen = set()
     while pending:
-        node_id = pending.pop()
-        if node_id in found or _waits(graph.nodes[node_id]):
+        first, node_id = pending.pop()
+        node = graph.nodes[node_id]
+        if node_id in seen or _waits(node):
             continue
-        found[node_id] = None
-        if not graph.nodes[node_id].type.startswith(PREFIX):
-            pending += following.get(node_id, ())
-    return list(found)
+        seen.add(node_id)
+        if not node.type.startswith(PREFIX):
+            pending += [(first, target) for target in following[node_id]]
+            continue
+        detail = f"`{node_id}` follows `{first}` with no wait between: both messages go out at once."
+        yield Problem("send_without_wait", detail, f"graph.nodes.{node.index}", node_id, Severity.WARNING)
 
 
 def _waits(node: GraphNode) -> bool:
@@ -67,26 +58,28 @@ def _waits(node: GraphNode) -> bool:
 
 
 def _unasked(graph: Graph, senders: Sequence[GraphNode], following: Edges) -> Iterator[Problem]:
-    gates = [node for node in graph.nodes.values() if node.type == GATE]
+    asked = {channel: _after_gates(graph, channel, following) for channel in {_channel(node) for node in senders}}
     for node in senders:
-        channel = node.type.removeprefix(PREFIX)
-        if node.config.get("message_class", "marketing") != "marketing" or node.config.get("topic"):
+        channel, config = _channel(node), node.config
+        if config.get("message_class", "marketing") != "marketing" or config.get("topic") or node.id in asked[channel]:
             continue
-        if not any(gate.config.get("channel") == channel and _leads(gate.id, node.id, following) for gate in gates):
-            detail = (
-                f"`{node.id}` sends marketing that nobody can opt out of by itself: give it a topic, or put a"
-                f" preference_gate for {channel} before it."
-            )
-            yield Problem("no_preference", detail, f"graph.nodes.{node.index}.config.topic", node.id, Severity.WARNING)
+        detail = (
+            f"`{node.id}` sends marketing that nobody can opt out of by itself: give it a topic, or put a"
+            f" preference_gate for {channel} before it."
+        )
+        yield Problem("no_preference", detail, f"graph.nodes.{node.index}.config.topic", node.id, Severity.WARNING)
 
 
-def _leads(source: str, target: str, following: Edges) -> bool:
-    seen, pending = {source}, [source]
+def _channel(node: GraphNode) -> str:
+    return node.type.removeprefix(PREFIX)
+
+
+# Whatever a gate for the channel leads to.
+def _after_gates(graph: Graph, channel: str, following: Edges) -> set[str]:
+    pending = [node.id for node in graph.nodes.values() if node.type == GATE and node.config.get("channel") == channel]
+    found: set[str] = set()
     while pending:
-        for node_id in following.get(pending.pop(), ()):
-            if node_id == target:
-                return True
-            if node_id not in seen:
-                seen.add(node_id)
-                pending.append(node_id)
-    return False
+        fresh = set(following[pending.pop()]) - found
+        found |= fresh
+        pending += fresh
+    return found

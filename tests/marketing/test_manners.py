@@ -16,7 +16,7 @@ MAIL = ("send_email", {"content": {"subject": "Hi", "text": "Hi"}, "topic": "new
 GATE = ("preference_gate", {"channel": "email"})
 
 
-def told(*chain: tuple[Any, ...], **more: tuple[Any, ...]) -> list[tuple[str, str | None]]:
+def told(*chain: tuple[Any, ...], **more: tuple[Any, ...]) -> list[tuple[str, str]]:
     """The codes and nodes of the warnings of a chain of nodes n0, n1 …"""
     nodes: dict[str, tuple[Any, ...]] = {"entry": (*ENTRY, {None: "n0"}), "done": ("exit", {}), **more}
     for place, (type_, config) in enumerate(chain):
@@ -25,7 +25,7 @@ def told(*chain: tuple[Any, ...], **more: tuple[Any, ...]) -> list[tuple[str, st
         nodes[f"n{place}"] = (type_, config, dict.fromkeys(branches.get(type_, (None,)), following))
     found = list(messages_are_kind(parse(graph(nodes)), Tenant()))
     assert all(problem.severity is Severity.WARNING for problem in found)
-    return [(problem.code, problem.node_id) for problem in found]
+    return sorted((problem.code, str(problem.node_id)) for problem in found)
 
 
 def with_(**config: Any) -> tuple[str, dict[str, Any]]:
