@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -20,14 +21,25 @@ class CodeFailed(Exception):
         self.retryable = retryable
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms code is run: for which tenant, how long it may compute, what time it is, and what chance is."""
+
+    whose: str
+    seconds: float
+    now: datetime
+    seed: str
+
+
 class Sandbox(Protocol):
     """Runs code that nobody trusts: Python, of which it may know only a part."""
 
-    def run(self, source: str, names: JSON, *, seconds: float, now: datetime, seed: str) -> Any:
+    def run(self, source: str, names: JSON, terms: Terms) -> Any:
         """
         Give the JSON of the code's last expression, or of what it returns, with these names known to it.
 
-        It reaches nothing, computes for so many seconds at most, and the same each time. Raises CodeFailed or Busy.
+        It reaches nothing, and computes the same each time: its clock stands still, and chance follows from the seed.
+        Raises CodeFailed or Busy.
         """
 
     def fault_in(self, source: str) -> str | None:

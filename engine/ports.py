@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from engine.code_ports import CodeFailed, FunctionLookup, Sandbox
+from engine.code_ports import CodeFailed, FunctionLookup, Sandbox, Terms
 from engine.message_caps import MessageCaps, NoCaps
 from engine.signatures import Scheme
 
@@ -155,7 +155,7 @@ class MessagePreview(Protocol):
     """Knows how messages would look."""
 
     def preview_many(self, tenant_id: str, rehearsed: Sequence[Rehearsed]) -> Sequence[JSON]:
-        """Give, of each, what differs from a message that is sent at once: its status, its parts; and leave no trace."""
+        """Give what differs of each from a message that is sent at once (its status, its parts), and leave no trace."""
 
 
 class DeliveryLookup(Protocol):
@@ -310,7 +310,7 @@ class Nobody:
         """Reach nothing."""
         raise CallFailed("no_http", "nothing is bound to call other systems with", retryable=False)
 
-    def run(self, source: str, names: JSON, *, seconds: float, now: datetime, seed: str) -> Any:
+    def run(self, source: str, names: JSON, terms: Terms) -> Any:
         """Run nothing."""
         raise CodeFailed("no_sandbox", "Nothing is bound to run code in.")
 
@@ -338,7 +338,7 @@ class Ports:
     conversions: ConversionSink = _NOBODY
     secrets: SecretLookup = _NOBODY
     http: HttpCaller = _NOBODY
-    caps: MessageCaps = NoCaps()
+    caps: MessageCaps = field(default_factory=NoCaps)
     sandbox: Sandbox = _NOBODY
     functions: FunctionLookup = _NOBODY
 

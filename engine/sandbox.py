@@ -10,16 +10,16 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any, Final
 
 from pydantic_monty import Monty, MontyCrashedError, MontyError, MontyRuntimeError, MontySyntaxError, ResourceLimits
 
 from engine import values
-from engine.code_ports import CodeFailed
+from engine.code_ports import CodeFailed, Terms
 from engine.conf import engine_settings
 from engine.ports import Busy
 from engine.sandbox_output import NotPlain, as_plain
+from engine.sandbox_seats import Seats
 
 MAX_MEMORY: Final = 32 * 1024 * 1024
 MAX_DEPTH: Final = 200
@@ -37,6 +37,8 @@ PATIENCE_OF_CHECKS_S: Final = 5.0
 # How long the start of a process may take, on a machine that is busy.
 START_S: Final = 5.0
 CALLS_PER_PROCESS: Final = 1_000
+# For whom sources are checked: authors of any tenant.
+CHECKS: Final = "checks"
 # What ends code whatever it does about it, as the author is told.
 LIMITS: Final[dict[type[BaseException], tuple[str, str]]] = {
     TimeoutError: ("code_timeout", "It computed for longer than {seconds:g} s."),
@@ -49,26 +51,26 @@ class MontySandbox:
     """
     The engine's Sandbox. Threads share it; a forked child starts processes of its own.
 
-    At most `sandbox_processes` calls run at once in a process, so that hostile code never takes all of its hands.
+    At most `sandbox_processes` calls run at once in a process, and half of them for one tenant, so that hostile code
+    never takes all of its hands.
     """
 
     def __init__(self) -> None:
         self._opening = threading.Lock()
         self._pool: Monty | None = None
-        self._slots = threading.BoundedSemaphore()
+        self._seats = Seats(0)
         self._pid = 0
 
-    def run(self, source: str, names: dict[str, Any], *, seconds: float, now: datetime, seed: str) -> Any:
+    def run(self, source: str, names: dict[str, Any], terms: Terms) -> Any:
         """
         Give the JSON that the code makes of these names, within the seconds, or those that the settings allow if fewer.
 
-        Its clock stands at `now`, and chance follows from `seed`: another attempt computes the same. Raises CodeFailed,
-        and Busy when every process is taken.
+        Raises CodeFailed, and Busy when there is no place for it.
         """
-        seconds = min(seconds, engine_settings().sandbox_s)
-        policy: Any = {"datetime": now, "sleep": "zero", "random_start": {"seed": seed}}
+        seconds = min(terms.seconds, engine_settings().sandbox_s)
+        policy: Any = {"datetime": terms.now, "sleep": "zero", "random_start": {"seed": terms.seed}}
         try:
-            with self._slot() as pool, pool.checkout(limits=_limits(seconds), os_policy=policy) as session:
+            with self._place(terms.whose) as pool, pool.checkout(limits=_limits(seconds), os_policy=policy) as session:
                 made = session.feed_run(source, inputs=names, print_callback=_drop)
             return as_plain(made)
         except NotPlain as problem:
@@ -83,7 +85,7 @@ class MontySandbox:
         """Say what keeps the code from being run at all, with its line; None where nothing does."""
         try:
             # What follows is read, and never reached.
-            with self._slot(PATIENCE_OF_CHECKS_S) as pool, pool.checkout(limits=_limits(CHECK_S)) as session:
+            with self._place(CHECKS, PATIENCE_OF_CHECKS_S) as pool, pool.checkout(limits=_limits(CHECK_S)) as session:
                 session.feed_run(f"return\n{source}", print_callback=_drop)
         except Busy as busy:
             return f"this could not be checked now, {busy}; try again"
@@ -99,17 +101,13 @@ class MontySandbox:
             self._pool = None
 
     @contextmanager
-    def _slot(self, patience_s: float = PATIENCE_S) -> Iterator[Monty]:
-        pool, slots = self._opened()
-        if not slots.acquire(timeout=patience_s):
-            raise Busy("every process of the sandbox is taken")
-        try:
+    def _place(self, whose: str, patience_s: float = PATIENCE_S) -> Iterator[Monty]:
+        pool, seats = self._opened()
+        with seats.one(whose, patience_s=patience_s):
             yield pool
-        finally:
-            slots.release()
 
     # A parent's processes must not be used, nor ended, by its child; they are left alone.
-    def _opened(self) -> tuple[Monty, threading.BoundedSemaphore]:
+    def _opened(self) -> tuple[Monty, Seats]:
         with self._opening:
             if self._pool is None or self._pid != os.getpid():
                 most = engine_settings().sandbox_processes
@@ -120,8 +118,8 @@ class MontySandbox:
                     max_checkouts_per_worker=CALLS_PER_PROCESS,
                 )
                 self._pool = pool.__enter__()
-                self._slots, self._pid = threading.BoundedSemaphore(most), os.getpid()
-            return self._pool, self._slots
+                self._seats, self._pid = Seats(most), os.getpid()
+            return self._pool, self._seats
 
 
 def _limits(seconds: float) -> ResourceLimits:

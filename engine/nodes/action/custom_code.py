@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from engine import ports
-from engine.code_ports import CodeFailed
+from engine.code_ports import CodeFailed, Terms
 from engine.nodes import base, code_answer, code_config, registry
 from engine.nodes.base import Category, Need, Node, Notice, RunsAs
 from engine.nodes.code_config import CodeConfig
@@ -70,6 +70,6 @@ class CustomCode(Node):
     def _run(self, source: str, step: StepContext, seconds: float) -> Any:
         names = {"context": code_answer.context(step), "args": step.input["args"]}
         try:
-            return step.ports.sandbox.run(source, names, seconds=seconds, now=step.now, seed=step.idempotency_key)
+            return step.ports.sandbox.run(source, names, Terms(step.tenant_id, seconds, step.now, step.idempotency_key))
         except CodeFailed as error:
             return Failed(error.detail, error.code, retryable=error.retryable)
