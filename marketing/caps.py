@@ -9,7 +9,7 @@ later sees everything that comes before.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -86,7 +86,6 @@ USE_UP: Final = """
       FROM unnest(%(ids)s::uuid[], %(moments)s::timestamptz[]) AS n(id, reserved_at) WHERE d.id = n.id
 """
 FORGET_SLOTS: Final = "DELETE FROM cap_slots WHERE reserved_at <= %s"
-RELEASE: Final = "UPDATE deliveries SET counted_at = NULL WHERE id = ANY(%s) AND counted_at IS NOT NULL"
 # What came before a message, or has gone out already: it alone stands against the flow's own cap.
 BEFORE: Final = """
     SELECT n.id
@@ -229,12 +228,6 @@ def exceeded_many(tenant_id: Any, deliveries: Sequence[Leaving]) -> set[str]:
     records = [_as_question(each, caps[str(each.id)], now) for each in deliveries if str(each.id) in caps]
     facts = {"tenant": str(tenant_id), "asked": orjson.dumps(records).decode(), "now": now, "lasts": SLOT_LASTS}
     return {row[0] for row in execute(BEFORE, facts).fetchall()}
-
-
-def release(delivery_ids: Iterable[Any]) -> None:
-    """Have messages that never went out no longer count, in the caller's transaction."""
-    if ids := [str(each) for each in delivery_ids]:
-        execute(RELEASE, [ids])
 
 
 def forget_slots() -> None:

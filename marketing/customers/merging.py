@@ -32,7 +32,11 @@ MOVE_EVENTS: Final = """
 """
 # What either was sent counts against the caps of the one that goes on.
 MOVE_DELIVERIES: Final = """
-    UPDATE deliveries SET participant_id = %(to)s WHERE tenant_id = %(tenant)s AND participant_id = %(from)s
+    WITH theirs AS MATERIALIZED (
+        SELECT id FROM deliveries WHERE tenant_id = %(tenant)s AND participant_id = %(from)s
+         ORDER BY id FOR NO KEY UPDATE
+    )
+    UPDATE deliveries d SET participant_id = %(to)s FROM theirs WHERE d.id = theirs.id
 """
 MOVE_SLOTS: Final = """
     UPDATE cap_slots SET participant_id = %(to)s WHERE tenant_id = %(tenant)s AND participant_id = %(from)s

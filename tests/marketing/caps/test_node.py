@@ -118,7 +118,7 @@ def test_a_slot_is_free_after_a_day(flow_with: Flows, now: Any) -> None:
 def test_a_message_that_never_went_out_frees_its_place(flow_with: Flows) -> None:
     goes(flow_with(capped(ONE)))
 
-    caps.release(Delivery.objects.values_list("pk", flat=True))
+    Delivery.objects.update(status="skipped", counted_at=None)
 
     assert branch(goes(flow_with(capped(ONE)))) == "allowed"
 
