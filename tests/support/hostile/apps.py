@@ -10,7 +10,8 @@ class HostileConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the node types."""
-        from tests.support.hostile import bookings, nodes  # noqa: PLC0415  # the registry is the engine's
+        from tests.support.hostile import bookings, ledger, nodes  # noqa: PLC0415  # the registry is the engine's
 
         nodes.register()
         bookings.register()
+        ledger.register()
