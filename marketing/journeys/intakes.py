@@ -53,7 +53,8 @@ TAKE: Final = f"""
      ORDER BY random() LIMIT 1 FOR NO KEY UPDATE OF i, j SKIP LOCKED FOR SHARE OF f SKIP LOCKED
 """
 # The next members, whether the event that told of each is still to be routed to this flow, and whether each has
-# entered since: all as of one moment. Asked one by one, so that no plan reads whole tables for the sake of a batch.
+# entered since: all as of one moment. Asked one by one, and of the participant's runs in the order of their index: as
+# joins, or by the flow's index, they would read everything there is of a flow whose rows have no statistics yet.
 MEMBERS: Final = """
     SELECT m.id::text, c.external_id,
            (SELECT true FROM inbound_events e
@@ -63,9 +64,9 @@ MEMBERS: Final = """
            AND EXISTS (SELECT 1 FROM flow_triggers t
                         WHERE t.flow_id = %(flow)s AND t.kind = 'segment' AND t.key = ANY(%(names)s)),
            (SELECT true FROM flow_instances r
-             WHERE r.tenant_id = %(tenant)s AND r.participant_id = c.external_id AND r.flow_id = %(flow)s
-               AND r.entered_at >= %(at)s
-             LIMIT 1) IS NOT NULL
+             WHERE r.tenant_id = %(tenant)s AND r.participant_id = c.external_id
+               AND r.flow_id IS NOT DISTINCT FROM %(flow)s AND r.entered_at >= %(at)s
+             ORDER BY r.id LIMIT 1) IS NOT NULL
       FROM segment_members m JOIN customers c ON c.id = m.customer_id
      WHERE m.segment_id = %(segment)s AND m.id > %(after)s AND m.since <= %(at)s AND c.state = 'active'
      ORDER BY m.id LIMIT %(limit)s

@@ -19,7 +19,7 @@ from marketing import journeys
 from marketing.customers import erasure
 from marketing.journeys import intakes
 from marketing.models import Customer, Intake, Journey, Segment
-from marketing.segments import catalog, changes, due
+from marketing.segments import catalog, changes, due, evaluation
 from tenants.errors import Invalid
 from tenants.models import Tenant
 from tests.engine.conftest import NOON, FakeClock
@@ -289,3 +289,22 @@ def test_a_batch_costs_the_same_for_few_and_for_many(
 
     assert counts[1] == counts[2]
     assert FlowInstance.objects.count() == 60
+
+
+def test_runs_are_looked_up_by_participant_also_where_tables_have_no_statistics(
+    pros: Callable[..., Segment], journey: Callable[..., Journey]
+) -> None:
+    segment, made = pros(3), journey(BY_SEGMENT)
+    asked = {
+        "tenant": segment.tenant_id, "flow": made.flow_id, "segment": segment.pk, "names": ["pros"], "at": NOON,
+        "after": evaluation.FIRST, "limit": 10,
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {intakes.MEMBERS}", asked)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+        cursor.execute("RESET enable_seqscan")
+
+    assert "using instance_by_participant on flow_instances" in plan, plan
+    assert "on inbound_events" in plan
+    assert "Seq Scan" not in plan
