@@ -11,6 +11,7 @@ from engine import triggers
 from engine.connections import execute
 from engine.errors import AlreadyInFlow, EngineError
 from engine.execution import batch, program, rows, write
+from engine.execution.burst import Burst
 from engine.execution.executor import Executor
 from engine.execution.program import Program
 from engine.expressions import Scope
@@ -92,34 +93,44 @@ def _start(flow: Flow, node_id: str, arrivals: Sequence[Arrival], now: datetime,
             arrival.effects.append(effect | ({"instance_id": verdict.instance_id} if verdict.instance_id else {}))
 
 
-# An entry that finds a run under way may time its wait anew, with what the new entry says.
+def renew(burst: Burst, arrival: Arrival) -> str | None:
+    """
+    Time the wait of a run anew for an entry that found it under way, where its settings say so, with the new entry.
+
+    Gives the node that waits; None where the entry is ignored, and the burst is then to be thrown away.
+    """
+    choice = burst.program.settings.on_duplicate_entry
+    waiting = [key for key, each in burst.state.tokens.items() if each["waiting_for"]]
+    if choice is None or not waiting:
+        return None
+    at = choice.if_at_node if choice.if_at_node in waiting else waiting[0]
+    does = choice.do if choice.if_at_node in (None, at) else choice.otherwise
+    if does != "restart_wait":
+        return None
+    burst.state.entry = arrival.data
+    wait = Executor(burst).look(burst.program.nodes[at])
+    if not isinstance(wait, Waiting):
+        return None
+    until = iso(wait.until) if wait.until else None
+    burst.record("entry_replaced", {"node": at, "context": arrival.data, "until": until, "event_id": arrival.event_id})
+    burst.context_changed = True
+    burst.disarm(at)
+    burst.arm(at, until=wait.until, event_types=list(wait.event_types), filter_=wait.filter)
+    return at
+
+
 def _restart(instance_id: str, arrival: Arrival, now: datetime, metadata: dict[str, str]) -> bool:
     row = rows.lock([instance_id]).get(instance_id)
     if row is None or row.status not in ("running", "waiting"):
         return False
     burst = batch.open_burst(row, now)
     burst.cause = arrival.as_cause()
-    choice = burst.program.settings.on_duplicate_entry
-    waiting = [key for key, each in burst.state.tokens.items() if each["waiting_for"]]
-    if choice is None or not waiting:
+    node_id = renew(burst, arrival)
+    if node_id is None:
         return False
-    at = choice.if_at_node if choice.if_at_node in waiting else waiting[0]
-    does = choice.do if choice.if_at_node in (None, at) else choice.otherwise
-    if does != "restart_wait":
-        return False
-    burst.state.entry = arrival.data
-    compiled = burst.program.nodes[at]
-    wait = Executor(burst).look(compiled)
-    if not isinstance(wait, Waiting):
-        return False
-    until = iso(wait.until) if wait.until else None
-    burst.record("entry_replaced", {"node": at, "context": arrival.data, "until": until, "event_id": arrival.event_id})
-    burst.context_changed = True
-    burst.disarm(at)
-    burst.arm(at, until=wait.until, event_types=list(wait.event_types), filter_=wait.filter)
     write.batch([burst], metadata=metadata)
     arrival.effects.append(
-        {"kind": "wait_restarted", "flow_id": burst.state.flow_id, "instance_id": instance_id, "node_id": at}
+        {"kind": "wait_restarted", "flow_id": burst.state.flow_id, "instance_id": instance_id, "node_id": node_id}
     )
     return True
 
@@ -138,7 +149,7 @@ def _matches(wave: Sequence[Arrival], now: datetime) -> Iterator[tuple[Arrival, 
     for tenant_id, kind, key, flow_id, version_id, node_id, status in found:
         compiled = program.of_version(version_id)
         for arrival in keyed[tenant_id, kind, key]:
-            code = "loop" if arrival.causation_depth > MAX_DEPTH else _refusal(compiled, node_id, arrival, now)
+            code = "loop" if arrival.causation_depth > MAX_DEPTH else refusal_of(compiled, node_id, arrival, now)
             if code is None and status != "active":
                 code = "flow_not_active"
             if code is None:
@@ -156,9 +167,8 @@ def _keys(arrival: Arrival) -> Iterator[tuple[str, str]]:
                 yield "segment", arrival.data[name]
 
 
-# The reason code for which a trigger node does not start its flow; '' where it listens for something else; None where
-# it does.
-def _refusal(compiled: Program, node_id: str, arrival: Arrival, now: datetime) -> str | None:
+def refusal_of(compiled: Program, node_id: str, arrival: Arrival, now: datetime) -> str | None:
+    """Say why a trigger node does not start its flow: a reason code, '' for another event; None where it does."""
     node = compiled.nodes.get(node_id)
     if node is None or node.node is None:
         return "error"

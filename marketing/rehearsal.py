@@ -49,7 +49,8 @@ def _preview(tenant_id: str, rehearsed: Rehearsed, stored: Mapping[str, Content]
     seen["locale"] = content.in_locale(locale)[0]
     flaw = ""
     try:
-        seen["rendered"] = wordings.render(content, _variables(draft, rehearsed), locale)
+        rendered = wordings.render(content, _variables(draft, rehearsed), locale)
+        seen["rendered"] = {name: rendered[name] for name in wordings.PARTS[channel] if name in rendered}
     except CannotRender as error:
         flaw = error.reason
     # Who is not written to does not mind how it reads.

@@ -30,25 +30,31 @@ ADA: JSON = {
 AS_IT_IS = ("", "as it decides")
 
 
+class JSONField(forms.JSONField):
+    """JSON, or nothing at all."""
+
+    def prepare_value(self, value: Any) -> Any:
+        """Leave the field empty where there is nothing."""
+        return "" if value is None else super().prepare_value(value)
+
+
 class RehearsalForm(forms.Form):
     """Who goes through, and when; a graph adds its waits and side effects."""
 
     participant_id = forms.CharField(
         required=False, max_length=255, label="Customer", help_text="Somebody real, by their id; or make somebody up:"
     )
-    participant = forms.JSONField(
-        required=False, label="Made-up profile", widget=forms.Textarea({"rows": 4, "cols": 60})
-    )
-    consents = forms.JSONField(
+    participant = JSONField(required=False, label="Made-up profile", widget=forms.Textarea({"rows": 4, "cols": 60}))
+    consents = JSONField(
         required=False, help_text='By topic: {"news": "granted"}', widget=forms.Textarea({"rows": 1, "cols": 60})
     )
-    preferences = forms.JSONField(
+    preferences = JSONField(
         required=False,
         help_text='By channel and topic: {"sms": {"*": false}}',
         widget=forms.Textarea({"rows": 1, "cols": 60}),
     )
     segments = forms.CharField(required=False, help_text="Slugs, separated by commas.")
-    entry = forms.JSONField(
+    entry = JSONField(
         required=False,
         label="Entry",
         help_text="The data of the event that starts it.",
@@ -64,7 +70,7 @@ class RehearsalForm(forms.Form):
             self.fields["entry_node"] = forms.ChoiceField(choices=choices, label="Entry node")
         for node in nodes:
             self.fields |= dict(_fields_of(node))
-        self.fields["events"] = forms.JSONField(
+        self.fields["events"] = JSONField(
             required=False, label="Other events", widget=forms.Textarea({"rows": 2, "cols": 60}),
             help_text='A list: [{"event_type": "bought", "after": "2d", "data": {}}]',
         )  # fmt: skip
@@ -114,9 +120,8 @@ _TAKEN = (
 
 def show(page: FlowVersionAdmin, request: HttpRequest, version: FlowVersion) -> HttpResponse:
     """Show the form, and under it how the rehearsal went."""
-    context: JSON = {
-        **page.admin_site.each_context(request), "opts": page.opts, "original": version, "title": f"Test {version}",
-    }  # fmt: skip
+    title = f"Test {version.flow}, version {version.number}"
+    context: JSON = {**page.admin_site.each_context(request), "opts": page.opts, "original": version, "title": title}
     try:
         compiled = program.compile_graph(version.graph, version_id=str(version.pk), version=version.number)
     except (NotAGraph, KalciferError, ValueError) as error:
@@ -142,7 +147,7 @@ def _played(version: FlowVersion, form: RehearsalForm) -> JSON:
         return {"trouble": [f"{problem.attr or ''}: {problem.detail}" for problem in error.problems]}
     except (FlowError, KalciferError) as error:
         return {"trouble": [error.detail]}
-    return {"told": told, "summary": telling.summary(told), "stops": [telling.stop(each) for each in told["path"]]}
+    return {"told": told, "summary": telling.summary(told), **telling.parts(told)}
 
 
 def _fields_of(node: CompiledNode) -> Iterator[tuple[str, forms.Field]]:
@@ -179,9 +184,7 @@ def _span(label: str) -> forms.CharField:
 
 
 def _json(label: str) -> forms.JSONField:
-    return forms.JSONField(
-        required=False, label=label, widget=forms.Textarea({"rows": 1, "cols": 40, "placeholder": "{}"})
-    )
+    return JSONField(required=False, label=label, widget=forms.Textarea({"rows": 1, "cols": 40, "placeholder": "{}"}))
 
 
 add_page("test", "Test", show)

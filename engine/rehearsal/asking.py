@@ -119,7 +119,7 @@ def plan_of(given: JSON) -> Plan:
     profile = None if real else {"properties": {}, "tags": [], **given.get("participant", {})}
     name = given.get("participant_id", plan.MADE_UP)
     return Plan(
-        begins=given.get("begins_at") or clock.now(),
+        begins=given.get("begins_at") or clock.now().replace(microsecond=0),
         participant_id=name,
         profile=profile and {"external_id": name, **profile},
         preferences=_preferences(given, real=real),

@@ -20,7 +20,7 @@ from engine.leases import Lease
 from engine.moments import iso
 from engine.nodes.outcomes import Failed
 from engine.ports import Message
-from engine.rehearsal import messages
+from engine.rehearsal import messages, reentry
 from engine.rehearsal.plan import Choice, Happening, Plan
 from engine.rehearsal.rehearser import Effect, Halted, Rehearser
 
@@ -95,6 +95,7 @@ class Stage:
             listener = routing.Listener(row.kind, row.node_id, rule, row.since, row.until, is_paused=False)
             if routing.hear(listener, arrival, burst):
                 burst.subscriptions = [each for each in burst.subscriptions if each is not row]
+        reentry.enter_again(burst, arrival)
         return arrival.effects
 
     # --- time ---

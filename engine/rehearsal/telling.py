@@ -24,6 +24,17 @@ def summary(told: JSON) -> str:
     return f"It {_VERBS[told['status']]} after {lasted}{f': {why}' if why else ''}."
 
 
+def parts(told: JSON) -> dict[str, list[JSON]]:
+    """Give the parts of a rehearsal with their moments as an operator reads them."""
+    return {
+        "stops": [stop(each) for each in told["path"]],
+        "messages": [{**each, "history": _timed(each["history"])} for each in told["messages"]],
+        "conversions": _timed(told["conversions"]),
+        "changes": _timed(told["profile_changes"]),
+        "events": _timed(told["events"]),
+    }
+
+
 def stop(each: JSON) -> JSON:
     """Give a stop of the path with a line on what happened there."""
     said = []
@@ -50,6 +61,10 @@ _VERBS = {"completed": "completes", "exited": "exits", "failed": "fails"}
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def _timed(several: list[JSON]) -> list[JSON]:
+    return [{**each, "at": each["at"] and wording.moment(_moment(each["at"]))} for each in several]
 
 
 def _pretty(value: JSON) -> str:

@@ -156,6 +156,38 @@ def test_a_look_back_sees_the_events_of_the_rehearsal(rehearse):
     assert told["ended_at"] == "2030-01-02T12:00:00Z"
 
 
+CART = graph(
+    {
+        "entry": (
+            "event_entry",
+            {"event_type": "cart", "filter": {"path": "event.id", "op": "exists"}},
+            {None: "grace"},
+        ),
+        "grace": ("wait", {"duration": "1h"}, {None: "done"}),
+        "done": ("exit", {"reason": "reminded"}),
+    },
+    reentry="per_key",
+    correlation_key="entry.id",
+    on_duplicate_entry={"if_at_node": "grace", "do": "restart_wait"},
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "did", "ends"),
+    [
+        ({"id": 1, "items": 2}, {"kind": "wait_restarted", "code": None, "node_id": "grace"}, "13:30"),
+        ({"id": 2}, {"kind": "starts_another_run", "code": None, "node_id": "entry"}, "13:00"),
+        ({}, {"kind": "refused", "code": "entry_filter", "node_id": "entry"}, "13:00"),
+    ],
+)
+def test_a_second_entry_does_what_the_settings_say(rehearse, data, did, ends):
+    again = Happening("cart", data, after=timedelta(minutes=30))
+    told = rehearse(CART, entry={"id": 1}, events=(again,))
+
+    assert told["events"][0]["effects"] == [did]
+    assert told["ended_at"] == f"2030-01-01T{ends}:00Z"
+
+
 def test_a_goal_is_reached_also_after_the_end(rehearse):
     settings = {"goal": {"name": "bought", "event_type": "order", "window": "30d"}}
     told = rehearse(ASK | {"settings": settings}, events=(Happening("order", after=timedelta(days=9)),))
