@@ -19,7 +19,9 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
-def _twin(verb: Callable[Parameters, Result]) -> Callable[Parameters, Coroutine[Any, Any, Result]]:
+def twin_of(verb: Callable[Parameters, Result]) -> Callable[Parameters, Coroutine[Any, Any, Result]]:
+    """Make the asynchronous twin of a verb."""
+
     @wraps(verb)
     async def twin(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         def act() -> Result:
@@ -32,9 +34,9 @@ def _twin(verb: Callable[Parameters, Result]) -> Callable[Parameters, Coroutine[
     return twin
 
 
-astart = _twin(triggers.start)
-apublish_event = _twin(inbox.publish_event)
-acancel = _twin(operations.cancel)
-apause = _twin(operations.pause)
-aresume = _twin(operations.resume)
-aretry = _twin(operations.retry)
+astart = twin_of(triggers.start)
+apublish_event = twin_of(inbox.publish_event)
+acancel = twin_of(operations.cancel)
+apause = twin_of(operations.pause)
+aresume = twin_of(operations.resume)
+aretry = twin_of(operations.retry)

@@ -1,5 +1,5 @@
 """
-Journeys: flows with a purpose. Each verb joins its caller's transaction.
+Journeys: flows with a purpose. Each verb joins its caller's transaction; twins with an `a` are for async callers.
 
     from marketing import journeys
 
@@ -9,5 +9,22 @@ Journeys: flows with a purpose. Each verb joins its caller's transaction.
 
 from marketing.journeys.catalog import change, create, delete
 from marketing.journeys.lifecycle import Launch, archive, launch, pause, resume
+from marketing.journeys.twins import aarchive, achange, acreate, adelete, alaunch, apause, aresume
 
-__all__ = ["Launch", "archive", "change", "create", "delete", "launch", "pause", "resume"]
+__all__ = [
+    "Launch",
+    "aarchive",
+    "achange",
+    "acreate",
+    "adelete",
+    "alaunch",
+    "apause",
+    "archive",
+    "aresume",
+    "change",
+    "create",
+    "delete",
+    "launch",
+    "pause",
+    "resume",
+]

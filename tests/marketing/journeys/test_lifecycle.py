@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import transaction
 
 from flows import lifecycle as flows
@@ -114,6 +115,15 @@ def test_the_verbs_belong_to_their_callers_transaction(journey: Callable[..., Jo
         raise ZeroDivisionError
 
     assert stored(made) == ("draft", "draft")
+
+
+def test_asynchronous_callers_have_twins(journey: Callable[..., Journey]) -> None:
+    made = journey()
+
+    launch = async_to_sync(journeys.alaunch)(made)
+    async_to_sync(journeys.apause)(launch.journey)
+
+    assert stored(made) == ("paused", "paused")
 
 
 def test_what_is_done_to_the_flow_is_done_to_its_launched_journeys(journey: Callable[..., Journey]) -> None:
