@@ -20,17 +20,21 @@ JSON = dict[str, Any]
 State = Customer.State
 
 
-def listed(tenant: Tenant, *, search: str = "", tag: str = "") -> TenantScopedQuerySet[Customer]:
-    """Give the customers who are there, by the beginning of their external_id, e-mail or name, and by a tag."""
+def listed(tenant: Tenant, *, tag: str = "") -> TenantScopedQuerySet[Customer]:
+    """Give the customers who are there, or those of them with a tag."""
     rows = Customer.objects.for_tenant(tenant).exclude(state=State.ERASED)
-    if search:
-        starts = (
-            Q(external_id__startswith=search)
-            | Q(email__istartswith=search) & ~Q(email="")
-            | Q(name__istartswith=search) & ~Q(name="")
-        )
-        rows = rows.filter(starts)
     return rows.filter(tags__contains=[tag]) if tag else rows
+
+
+def beginning_with(search: str) -> tuple[Q, ...]:
+    """Give the conditions, each with its own index, of an external_id, e-mail or name that begins with this."""
+    if not search:
+        return ()
+    return (
+        Q(external_id__startswith=search),
+        Q(email__istartswith=search) & ~Q(email=""),
+        Q(name__istartswith=search) & ~Q(name=""),
+    )
 
 
 def create(tenant: Tenant, external_id: str, given: Mapping[str, Any], *, actor: str = "") -> Customer:

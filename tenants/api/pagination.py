@@ -75,8 +75,7 @@ def cut(
     """One page of the queryset.
 
     `ordering` names columns that are together unique and never null, all ascending or all descending (`-id`). `parts`
-    are conditions of which each row meets at most one; rows that meet none are left out. Each part is read by its own
-    index in the order of the list, which no index gives for all of them.
+    are conditions of which a row has to meet one: each part is read by itself, so that each finds its own index.
     """
     descending = ordering[0].startswith("-")
     columns = [name.removeprefix("-") for name in ordering]
