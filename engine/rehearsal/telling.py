@@ -28,7 +28,7 @@ def parts(told: JSON) -> dict[str, list[JSON]]:
     """Give the parts of a rehearsal with their moments as an operator reads them."""
     return {
         "stops": [stop(each) for each in told["path"]],
-        "messages": [{**each, "history": _timed(each["history"])} for each in told["messages"]],
+        "letters": [{**each, "history": _timed(each["history"])} for each in told["messages"]],
         "conversions": _timed(told["conversions"]),
         "changes": _timed(told["profile_changes"]),
         "events": _timed(told["events"]),

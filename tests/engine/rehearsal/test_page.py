@@ -79,3 +79,19 @@ def test_it_is_for_those_who_may_change_versions(client, address):
     client.force_login(get_user_model().objects.create_user("bob", is_staff=True))
 
     assert client.get(address).status_code == 404
+
+
+def test_messages_are_shown_as_they_would_arrive(operator, flow_of):
+    content = {"subject": "Hi {{ participant.name }}", "html": "<b>{{ vars.city }}</b>"}
+    mail = ("send_email", {"content": content, "vars": {"city": {"ref": "entry.city"}}})
+    draft = versions.create_draft(
+        flow_of(ASK), graph({"entry": (*ENTRY, {None: "mail"}), "mail": (*mail, {None: "end"}), "end": ("exit", {})})
+    )
+    address = reverse("admin:flows_flowversion_test", args=[draft.pk])
+
+    page = operator.post(address, {"entry": '{"city": "<Ulm>"}', "participant": '{"name": "Ada", "email": "a@b.de"}'})
+
+    text = page.content.decode()
+    assert "email from mail to a@b.de: delivered" in text
+    assert 'srcdoc="&lt;b&gt;&amp;lt;Ulm&amp;gt;&lt;/b&gt;"' in text
+    assert "messagelist" not in text.split("errornote")[0].split('id="rehearsal"')[0]
