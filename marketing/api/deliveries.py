@@ -14,6 +14,7 @@ from marketing.deliveries import resending
 from marketing.models import CHANNELS, Delivery
 from marketing.models.delivery import DeliveryStatus
 from tenants.api.base import TenantRequest, TenantView
+from tenants.errors import Invalid, Problem
 
 # What a list leaves out: messages are large.
 HEAVY = ("rendered", "history", "payload")
@@ -83,6 +84,8 @@ class DeliveriesView(TenantView):
     def get(self, request: TenantRequest) -> Response:
         """List messages, newest first."""
         asked = self.filters()
+        if "node_id" in asked and "instance_id" not in asked:
+            raise Invalid([Problem("required", "A node is that of a run: ask for the instance_id too.", "instance_id")])
         statuses = dict.fromkeys(asked.pop("status", ()))
         rows = Delivery.objects.for_tenant(request.tenant).filter(**asked).defer(*HEAVY)
         # Of one run or participant there are few; else each status is read by its own index.

@@ -65,7 +65,7 @@ def test_deliveries_are_listed_by_what_one_looks_for(passage, ada, post, api, ag
     assert ids(f"flow_id={run.flow.pk}") == newest[1:]
 
 
-@pytest.mark.parametrize("query", ["status=lost", "channel=fax", "flow_id=7", "colour=red"])
+@pytest.mark.parametrize("query", ["status=lost", "channel=fax", "flow_id=7", "node_id=s0", "colour=red"])
 def test_unknown_filters_are_refused(api, query):
     assert api.get(f"{LIST}?{query}").status_code == 400
 
