@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Final
+from uuid import UUID
 
 import orjson
 import structlog
@@ -53,7 +54,7 @@ class CallbackView(ApiView):
         """Any: the address is the provider's to call, and what it adds is signed with it."""
         return frozenset(self.request.query_params)
 
-    def record(self, rows: Iterable[Channel], callback: Callback) -> Response:
+    def record(self, rows: Iterable[Channel], callback: Callback, *, spent: UUID | None = None) -> Response:
         """Record what a call says for those accounts that it proves to be of; at least one, or it is refused."""
         found = [account for row in rows if (account := accounts.account_of(row)) is not None]
         read = [(account, told) for account in found if (told := _read(account, callback)) is not None]
@@ -61,7 +62,8 @@ class CallbackView(ApiView):
             raise errors.InvalidSignature
         recorded = 0
         for account, told in read:
-            throttling.spend(account.tenant_id, "webhooks")
+            if account.tenant_id != spent:
+                throttling.spend(account.tenant_id, "webhooks")
             for start in range(0, len(told), AT_ONCE):
                 recorded += reports.record_many(account.tenant_id, told[start : start + AT_ONCE])
         return Response({"recorded": recorded})
@@ -95,7 +97,9 @@ class ProviderCallbackView(CallbackView):
         row = Channel.objects.filter(pk__in=[key] if (key := as_id(channel_id)) else []).first()
         if row is None:
             raise NotFound("There is no channel at this address.")
-        return self.record([row], self.callback())
+        # Whose call it is stands in its address: that tenant pays also for those that are refused.
+        throttling.spend(row.tenant_id, "webhooks")
+        return self.record([row], self.callback(), spent=row.tenant_id)
 
 
 class SendgridCallbackView(CallbackView):

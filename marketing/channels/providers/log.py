@@ -1,4 +1,4 @@
-"""The log: a line for each message, and nothing is sent; what demos, samples and first steps use."""
+"""The log: a line for each group of messages, and nothing is sent; for demos, samples and first steps."""
 
 from __future__ import annotations
 

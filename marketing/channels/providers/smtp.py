@@ -1,4 +1,4 @@
-"""E-mail over SMTP: any server, also those of the big providers that speak it (SES, Mailgun, Postmark)."""
+"""E-mail over SMTP: any server, also those of services that speak it."""
 
 from __future__ import annotations
 
