@@ -26,7 +26,9 @@ from marketing.templates.checks import messages_can_be_written
 def connect() -> None:
     """Bind the ports and tell publishing what exists; may be called twice."""
     preferences = StoredPreferences()
-    ports.bind(profiles=Profiles(), preferences=preferences, segments=Memberships(), caps=caps.Caps(), previews=Previews())
+    ports.bind(
+        profiles=Profiles(), preferences=preferences, segments=Memberships(), caps=caps.Caps(), previews=Previews()
+    )
     ports.bind(messages=Sender(), deliveries=Deliveries(), conversions=Conversions())
     activity_handlers.register(errands.KIND, handing.hand_over)
     checks.register_resolver("topic", preferences.topics)
