@@ -50,12 +50,13 @@ class Budget:
     """How much time and data is left."""
 
     until: float = field(default_factory=lambda: time.monotonic() + MOST_SECONDS)
+    shown: int = 0
 
     def check(self, burst: Burst) -> None:
         """Raise Halted where nothing is left."""
         if time.monotonic() > self.until:
             raise Halted(f"The rehearsal took longer than {MOST_SECONDS:g} seconds and was ended.")
-        if sum(len(data) for _, data in burst.events) > MOST_BYTES:
+        if self.shown + sum(len(data) for _, data in burst.events) > MOST_BYTES:
             raise Halted(f"The rehearsal made more than {MOST_BYTES // 1024 // 1024} MiB of data and was ended.")
 
 

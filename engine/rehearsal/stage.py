@@ -168,8 +168,10 @@ class Stage:
                 self._send(effect)
 
     def _send(self, effect: Effect) -> None:
+        self.rehearser.budget.check(self.burst)
         shown = messages.show(effect, self.rehearser)
         self.messages.append(shown)
+        self.rehearser.budget.shown += sum(map(len, shown["rendered"].values()))
         choice = self.plan.choices.get(effect.node_id, Choice())
         for moment, status, reason in messages.steps_of(shown, choice):
             self.at(moment, self._report(effect.effect, shown, status, reason))

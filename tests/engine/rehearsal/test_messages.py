@@ -147,3 +147,14 @@ def test_nobody_writes_to_a_suppressed_address(rehearse, tenant):
     (message,) = rehearse(through(*mail(message_class="transactional")))["messages"]
 
     assert (message["status"], message["reason"]) == ("skipped", "suppressed")
+
+
+def test_a_rehearsal_that_says_too_much_is_ended(rehearse, monkeypatch):
+    monkeypatch.setattr("engine.rehearsal.rehearser.MOST_BYTES", 4_000)
+    long = mail(content={"subject": "x", "text": "{% for n in (1..1000) %}long {% endfor %}"})
+    twice = {"entry": (*ENTRY, {None: "one"}), "one": (*long, {None: "two"}), "two": (*long, {None: "end"})}
+
+    told = rehearse(graph({**twice, "end": ("exit", {})}))
+
+    assert told["warnings"][0]["code"] == "halted"
+    assert [message["node_id"] for message in told["messages"]] == ["one"]
