@@ -43,6 +43,8 @@ def contradictions(config: CodeConfig) -> Iterator[str]:
     """Give what does not go together."""
     if (config.callable is None) == (config.source is None):
         yield "give either callable or source"
+    if config.callable is not None and "context" in config.args:
+        yield "args: a function is given its context already; choose another name"
     if len(set(config.branches)) != len(config.branches):
         yield "branches: each name may stand there once"
     if config.on_failure == "branch" and FAILED in config.branches:

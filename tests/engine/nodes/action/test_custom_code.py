@@ -230,6 +230,7 @@ def test_a_function_that_is_not_here_may_be_elsewhere(points):
         ({"callable": "a", "source": "1"}, ""),
         ({"source": ""}, "source"),
         ({"source": "1", "branches": ["a", "a"]}, ""),
+        ({"callable": "a", "args": {"context": 1}}, ""),
         ({"source": "1", "branches": ["failed"], "on_failure": "branch"}, ""),
         ({"source": "1", "branches": ["a b"]}, "branches.0"),
         ({"source": "1", "args": {"1x": 1}}, "args.1x"),
