@@ -21,11 +21,12 @@ FORGET_GOALS = """
     DELETE FROM event_subscriptions WHERE id = ANY(ARRAY(
         SELECT id FROM event_subscriptions WHERE kind = 'goal' AND until < %(now)s LIMIT %(batch)s))
 """
-# Calls of handlers and of scheduled tasks that have ended; what is parked waits for an operator.
+# Calls of handlers and of scheduled tasks, and errands with messages, that have ended; what is parked waits for an
+# operator.
 FORGET_CALLS = """
     DELETE FROM activities WHERE id = ANY(ARRAY(
         SELECT id FROM activities
-         WHERE kind IN ('delivery', 'task') AND status IN ('completed', 'failed', 'cancelled')
+         WHERE kind IN ('delivery', 'task', 'send') AND status IN ('completed', 'failed', 'cancelled')
            AND completed_at < clock_timestamp() - %(age)s
          ORDER BY completed_at LIMIT %(batch)s))
 """

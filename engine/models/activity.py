@@ -109,7 +109,7 @@ class Activity(StatefulModel):
             models.Index(fields=("saga_id",), condition=Q(saga_id__isnull=False), name="activity_by_saga"),
             models.Index(
                 fields=("completed_at",),
-                condition=Q(kind__in=["delivery", "task"])
+                condition=Q(kind__in=["delivery", "task", "send"])
                 & Q(status__in=[ActivityStatus.COMPLETED, ActivityStatus.FAILED, ActivityStatus.CANCELLED]),
                 name="activity_ended_call",
             ),

@@ -64,6 +64,7 @@ def test_ended_calls_of_handlers_and_tasks_are_forgotten_in_batches_and_nothing_
     for _ in range(3):
         call(tenant, "delivery", "completed", OLD)
     call(tenant, "task", "failed", OLD)
+    call(tenant, "send", "completed", OLD)
     kept = {
         call(tenant, "delivery", "completed", FRESH),
         call(tenant, "delivery", "parked", OLD),
