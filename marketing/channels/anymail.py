@@ -61,6 +61,8 @@ STATUSES: Final = {
     "rejected": "failed",
     "failed": "failed",
 }
+# What anymail raises when a body is not what the service documents: it takes things for granted.
+MALFORMED: Final = (AnymailError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, OSError)
 # Reasons to refuse a message that are about its address.
 DEAD: Final = frozenset(("invalid", "bounced", "spam"))
 _ABOUT_ADDRESS: Final = re.compile(
@@ -135,13 +137,13 @@ class Esp:
         try:
             view = _made(self.webhook, {"webhook_secret": [], **given})
             view.run_validators(request)
-        except (AnymailWebhookValidationFailure, ValueError, TypeError, AttributeError) as error:
+        except (AnymailWebhookValidationFailure, *MALFORMED) as error:
             raise InvalidSignature(str(error)) from error
         try:
             events = view.parse_events(request)
-        except (AnymailError, LookupError, ValueError, TypeError, AttributeError) as error:
+            return [report for event in events if (report := self._report(event)) is not None]
+        except MALFORMED as error:
             raise WrongShape(f"{type(error).__name__}: {error}"[:300]) from error
-        return [report for event in events if (report := self._report(event)) is not None]
 
     def _report(self, event: AnymailTrackingEvent) -> Report | None:
         status = STATUSES.get(event.event_type)

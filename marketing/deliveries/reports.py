@@ -30,6 +30,7 @@ UNSUBSCRIBED: Final = "unsubscribed"
 # So many soft bounces of one address within the window are as good as a hard one.
 SOFT_BOUNCES: Final = 3
 SOFT_WINDOW: Final = timedelta(days=30)
+OLDEST: Final = timedelta(days=3650)
 # Providers repeat themselves, and some are made to; a message remembers so much.
 LONGEST_HISTORY: Final = 200
 
@@ -136,7 +137,7 @@ def _find(tenant_id: UUID | str, reports: Sequence[Report]) -> list[_Seen]:
 
 # What the world says comes in any order: each status is noted once, and moves the message where there is a way.
 def _apply(message: _Seen, report: Report) -> None:
-    message.message_id = message.message_id or report.message_id or None
+    message.message_id = message.message_id or report.message_id[:255] or None
     if _was_said(message, report) or len(message.history) >= LONGEST_HISTORY:
         return
     entry: JSON = {"status": report.status, "at": clock.now().isoformat(), "detail": report.detail[:500]}
@@ -257,9 +258,9 @@ def _event_id(message: _Seen, report: Report) -> str:
 
 # Providers tell wall time; how long ago it was holds for engine time too, and nothing happens in the future.
 def _occurred_at(at: datetime | None) -> datetime | None:
-    if at is None:
+    if at is None or at.tzinfo is None:
         return None
-    return clock.now() - max(timedelta(), datetime.now(UTC) - at)
+    return clock.now() - min(max(timedelta(), datetime.now(UTC) - at), OLDEST)
 
 
 def _url(report: Report) -> str:

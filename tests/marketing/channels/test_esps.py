@@ -5,14 +5,19 @@ from __future__ import annotations
 import hmac
 import json
 from base64 import b64encode
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+import hypothesis
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
 
 from marketing.channels.provider import Accepted, InvalidSignature, Permanent, Transient, Unknown, WrongShape
+from marketing.deliveries import reports
 from tests.marketing.channels.conftest import Answer, account, callback, message
 
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -209,7 +214,7 @@ def test_mailgun_refuses_an_address(service):
     assert (type(verdict), verdict.code) == (Permanent, "invalid_address")
 
 
-def from_mailgun(key: str = "mg-sign", **event):
+def from_mailgun(key: str = "mg-sign", /, **event):
     token, timestamp = "t" * 50, str(AT)
     signature = hmac.new(key.encode(), f"{timestamp}{token}".encode(), "sha256").hexdigest()
     data = {
@@ -234,7 +239,35 @@ def test_mailguns_webhooks_are_signed():
         read(mailgun(), from_mailgun(event="opened"))
 
 
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**18), 10**18) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(st.sampled_from(["event", "message", "x"]), below),
+    max_leaves=5,
+)  # fmt: skip
+NAMES = (
+    "event", "timestamp", "url", "type", "reason", "anymail_id", "delivery_id", "RecordType", "Type", "BouncedAt",
+    "Metadata", "MessageID", "severity", "recipient", "user-variables", "message", "delivery-status",
+)  # fmt: skip
+SENSE = st.sampled_from(["open", "bounce", "click", "Bounce", "HardBounce", "failed", "2026-01-01T00:00:00", "1e20"])
+
+
+@given(event=st.dictionaries(st.sampled_from(NAMES), JUNK | SENSE))
+@hypothesis.settings(max_examples=150, deadline=None)
+def test_whatever_a_service_signs_is_read_or_refused(event):
+    login = {"authorization": f"Basic {b64encode(b'pm:hook').decode()}"}
+    for mine, call in (
+        (sendgrid(verification_key=PUBLIC), signed([event])),
+        (postmark(webhook_secret="pm:hook"), callback(event, login)),
+        (mailgun(webhook_signing_key="mg-sign"), from_mailgun("mg-sign", **event)),
+    ):
+        with suppress(WrongShape):
+            for report in read(mine, call):
+                assert isinstance(report.message_id, str)
+                assert report.at is None or reports._occurred_at(report.at) != ""
+
+
 def test_credentials_are_in_no_words_of_an_account():
-    for given in (sendgrid(), postmark(webhook_secret="pm:hook"), mailgun(webhook_signing_key="mg-sign")):
+    for mine in (sendgrid(), postmark(webhook_secret="pm:hook"), mailgun(webhook_signing_key="mg-sign")):
         for secret in ("SG.secret", "pm-token", "pm:hook", "mg-key", "mg-sign"):
-            assert secret not in f"{given!r} {given.credentials!r} {given.credentials}"
+            assert secret not in f"{mine!r} {mine.credentials!r} {mine.credentials}"
