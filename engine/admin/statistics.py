@@ -20,6 +20,7 @@ JSON = dict[str, Any]
 
 TOTALS = ("active", "waiting", *KINDS)
 VARIANT_TITLES = ("split", "variant", "participants", "conversions", "rate (95 %)", "p", "")
+GROUP_TITLES = ("group", "participants", "converted", "rate (95 %)", "p")
 NODE_TITLES = ("node", "reached", "entered", "completed", "waits now", "failed", "branches", "median", "95 %")
 
 
@@ -32,7 +33,7 @@ def show_statistics(flow: Flow) -> SafeString:
     converted = found["conversion"]
     low, high = converted["interval"]
     return format_html(
-        "<p>The last {} days (UTC). Of {} who entered, {} reached a goal: {} % (95 %: {} to {}).</p>{}{}{}<p>{}</p>",
+        "<p>The last {} days (UTC). Of {} who entered, {} reached a goal: {} % (95 %: {} to {}).</p>{}{}{}{}<p>{}</p>",
         DAYS,
         converted["entered"],
         converted["converted"],
@@ -40,6 +41,7 @@ def show_statistics(flow: Flow) -> SafeString:
         percent(low),
         percent(high),
         totals,
+        _holdout(found["holdout"]),
         _nodes(flow, period),
         _experiments(flow, period),
         _link(flow),
@@ -56,6 +58,19 @@ def _node(node: JSON, reached: dict[str, str]) -> list[Any]:
     counted = [node[kind] for kind in ("entered", "completed", "waiting", "failed")]
     times = [f"{node[name]:g} s" for name in ("p50_s", "p95_s")]
     return [node["node_id"], reached.get(node["node_id"], ""), *counted, branches, *times]
+
+
+def _holdout(found: JSON | None) -> SafeString:
+    if found is None:
+        return format_html("")
+    groups = (("went through", found["treated"], f"{found['p_value']:.4f}"), ("kept out", found["kept_out"], ""))
+    return table(GROUP_TITLES, (_group(*each) for each in groups))
+
+
+def _group(title: str, group: JSON, p_value: str) -> list[Any]:
+    low, high = group["interval"]
+    rate = f"{percent(group['rate'])} % ({percent(low)} to {percent(high)})"
+    return [title, group["participants"], group["converted"], rate, p_value]
 
 
 def _experiments(flow: Flow, period: Period) -> SafeString:

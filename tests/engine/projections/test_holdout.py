@@ -9,6 +9,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from engine import event_router, triggers
+from engine.admin.statistics import show_statistics
 from engine.analytics.flow_statistics import FlowStatistics
 from engine.analytics.node_statistics import NodeStatistics
 from engine.execution import holdout
@@ -74,9 +75,11 @@ def test_who_is_kept_out_ends_before_the_first_node_and_is_watched_all_the_same(
     assert told["lift"] == pytest.approx(len(kept) - 1, abs=1e-5)
     assert told["p_value"] < 0.05
     assert answer["conversion"]["converted"] == len(buyers)
+    assert "<td>kept out</td>" in show_statistics(flow)
 
 
 def test_a_flow_without_a_holdout_says_so(flow_of: Callable[..., Flow], api: APIClient) -> None:
     flow = flow_of(chain(1))
 
     assert api.get(f"/api/v1/flows/{flow.pk}/analytics/summary").json()["holdout"] is None
+    assert "kept out" not in show_statistics(flow)
