@@ -62,7 +62,7 @@ def _node(node: JSON, reached: dict[str, str]) -> list[Any]:
 
 def _holdout(found: JSON | None) -> SafeString:
     if found is None:
-        return format_html("")
+        return format_html("{}", "")
     groups = (("went through", found["treated"], f"{found['p_value']:.4f}"), ("kept out", found["kept_out"], ""))
     return table(GROUP_TITLES, (_group(*each) for each in groups))
 
