@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import triggers
 from engine.connections import execute
+from engine.entering import Entry, Whence
 from engine.errors import AlreadyInFlow, EngineError
 from engine.execution import batch, program, rows, write
 from engine.execution.burst import Burst
@@ -17,7 +18,6 @@ from engine.execution.program import Program
 from engine.expressions import Scope
 from engine.moments import iso
 from engine.nodes.outcomes import Waiting
-from engine.triggers import Entry, Whence
 from flows.models import Flow
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,12 +15,13 @@ from django.db import transaction
 from engine import bells, births, clock, entry_caps, entry_memory, errors
 from engine.bells import Bell
 from engine.connections import execute
+from engine.entering import Entry, Verdict, Whence
 from engine.event_store.events import Event
 from engine.execution import program, state, write
 from engine.execution.program import Program
 from engine.expressions import MISSING, Scope, compile_path
-from engine.message_caps import Cap
 from engine.graph_settings import listeners_of
+from engine.message_caps import Cap
 from flows.models import Flow, FlowInstance
 
 JSON = dict[str, Any]
@@ -30,32 +31,6 @@ MAX_KEY = 255
 
 # Unlocked: an entry that races a pause may go either way.
 FIND_FLOW = "SELECT status, active_version_id FROM flows WHERE id = %(flow)s AND tenant_id = %(tenant)s"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A participant who wants to enter a flow; `cause` goes into the metadata of what is stored."""
-
-    participant_id: str
-    context: JSON = field(default_factory=dict)
-    correlation_key: str | None = None
-    entry_event: str | None = None
-    cause: JSON = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What became of an entry: an instance, or why not; `instance_id` is then that of the live one, if any."""
-
-    entry: Entry
-    instance_id: str | None = None
-    refusal: errors.EngineError | None = None
-    state: state.InstanceState | None = None
-
-    def refuse_live(self, found: str | None, *, otherwise: errors.EngineError) -> None:
-        """Refuse the entry for the live run that was found, or else for another reason."""
-        self.instance_id = found
-        self.refusal = errors.AlreadyInFlow(extra={"instance_id": found}) if found else otherwise
 
 
 def start(
@@ -100,15 +75,6 @@ def start_many(  # noqa: PLR0913  # one keyword for each thing that can be said 
     return start_by_id((flow.tenant_id, flow.pk), wanted, entry_node=entry_node, whence=whence)
 
 
-@dataclass(frozen=True, slots=True)
-class Whence:
-    """Who or what asks for a start, for the record."""
-
-    actor: str
-    correlation_id: str = ""
-    task_id: str = ""
-
-
 def start_by_id(
     of: tuple[UUID, UUID], wanted: Sequence[Entry], *, entry_node: str | None = None, whence: Whence
 ) -> list[Verdict]:
@@ -125,7 +91,7 @@ def start_by_id(
         refusal = f"The flow is {status}; only an active flow takes entries."
         return [Verdict(each, refusal=errors.FlowNotActive(refusal)) for each in wanted]
     compiled = program.of_version(version_id)
-    run = _Run(str(tenant_id), str(flow_id), compiled, _entry_node(compiled, entry_node), clock.now(), whence)
+    run = _Run(str(tenant_id), str(flow_id), compiled, entry_node_of(compiled, entry_node), clock.now(), whence)
     # One statement is a transaction of its own.
     with transaction.atomic() if len(wanted) > 1 or run.writes_more else nullcontext():
         verdicts = run.enter(wanted)
@@ -154,7 +120,8 @@ def _instance(flow: Flow, new: state.InstanceState) -> FlowInstance:
     )
 
 
-def _entry_node(compiled: Program, named: str | None) -> str:
+def entry_node_of(compiled: Program, named: str | None) -> str:
+    """Give the entry node that was named, or the only one; raise UnknownEntryNode or AmbiguousEntryNode."""
     entries = compiled.entries
     if named is not None:
         if named not in entries:

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from engine import errors, event_form, triggers
 from engine.api.events import MAX_BATCH_BODY, correlation_of
-from engine.triggers import Entry, Verdict, Whence
+from engine.entering import Entry, Verdict, Whence
 from flows.models.instance import InstanceStatus
 from tenants.api import bodies
 from tenants.api.base import TenantRequest, TenantView

@@ -22,9 +22,9 @@ from engine import bells, clock, triggers, values
 from engine.bells import Bell
 from engine.conf import engine_settings
 from engine.connections import execute
+from engine.entering import Entry, Whence
 from engine.execution.write import new_id
 from engine.sagas import starting
-from engine.triggers import Entry, Whence
 from engine.workflow_scheduler import tasks
 from tenants.errors import KalciferError
 

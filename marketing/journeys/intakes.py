@@ -20,8 +20,8 @@ from django.db import DataError, transaction
 
 from engine import chores, clock, triggers
 from engine.connections import execute
+from engine.entering import Entry, Verdict, Whence
 from engine.models import Job
-from engine.triggers import Entry, Verdict, Whence
 from marketing.models import Intake, Journey
 from marketing.segments import evaluation
 from tenants.errors import KalciferError
