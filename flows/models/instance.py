@@ -163,6 +163,7 @@ class FlowEntry(models.Model):
 
     class Meta:
         db_table = "flow_entries"
+        verbose_name_plural = "flow entries"
         constraints = (models.UniqueConstraint(fields=("flow", "participant_id"), name="entry_once_per_participant"),)
 
     def __str__(self) -> str:
