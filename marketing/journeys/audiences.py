@@ -13,6 +13,7 @@ from engine.models import FlowSchedule
 from engine.nodes import registry
 from engine.nodes.base import Category
 from engine.nodes.errors import UnknownNodeType
+from flows import versions
 from flows.graph.model import Graph, GraphNode, parse
 from flows.models import Flow
 from flows.models.flow import FlowStatus
@@ -64,7 +65,7 @@ def segment_of(journey: Journey, flow: Flow) -> Segment | None:
         if segment is None:
             raise Invalid([_unknown(name)])
         return segment
-    names = {node.config["segment_id"] for node in _triggers(_graph(flow)) if _lets_members_in(node)}
+    names = {str(node.config.get("segment_id")) for node in _triggers(_graph(flow)) if _lets_members_in(node)}
     return find_segment(journey.tenant_id, names.pop()) if len(names) == 1 else None
 
 
@@ -76,7 +77,7 @@ def entry_node(flow: Flow, segment: Segment) -> str:
     """
     triggers = _triggers(_graph(flow))
     for node in triggers:
-        if _lets_members_in(node) and node.config["segment_id"] in {segment.slug, str(segment.pk)}:
+        if _lets_members_in(node) and node.config.get("segment_id") in {segment.slug, str(segment.pk)}:
             return node.id
     if len(triggers) == 1:
         return triggers[0].id
@@ -130,8 +131,10 @@ class Audiences:
         return Journey.objects.for_tenant(tenant_id).filter(pk=key).first() if key else None
 
 
+# Of a draft that is still being written, what there is of it.
 def _graph(flow: Flow) -> Graph:
-    return parse(flow.active_version.graph if flow.active_version else {"nodes": []})
+    version = flow.active_version or versions.newest(flow)
+    return parse(version.graph if version else {"nodes": []})
 
 
 def _triggers(graph: Graph) -> list[GraphNode]:

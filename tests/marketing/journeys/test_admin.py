@@ -158,15 +158,21 @@ def test_only_drafts_are_deleted(operator: Client, journey: Callable[..., Journe
     assert Flow.objects.count() == 3
 
 
-def test_who_may_only_look_presses_nothing(client: Client, journey: Callable[..., Journey]) -> None:
-    made = journey()
+def test_who_may_only_look_presses_nothing(
+    client: Client, journey: Callable[..., Journey], pros: Callable[..., Segment]
+) -> None:
+    pros(7)
+    made = journey(BY_SEGMENT)
+    unfinished = journey({"nodes": [{"id": "in", "type": "segment_entry", "config": {}}], "edges": []})
     viewer = User.objects.create_user("vera", is_staff=True)
     viewer.user_permissions.add(Permission.objects.get(codename="view_journey"))
     client.force_login(viewer)
 
     page = client.get(reverse(CHANGE, args=(made.pk,))).content.decode()
     assert "Win back" in page
+    assert "7 in pros" in page
     assert "Launch, and let" not in page
+    assert client.get(reverse(CHANGE, args=(unfinished.pk,))).status_code == 200
     assert client.post(reverse(PRESS, args=(made.pk, "launch"))).status_code == 404
 
 
