@@ -31,13 +31,23 @@ UNLIKE_THE_LOG = """
     )
     (TABLE reached EXCEPT TABLE counted) UNION ALL (TABLE counted EXCEPT TABLE reached)
 """
-# What is told of conversions is what there is.
+# What is told of messages and conversions is what there is.
+MESSAGES_TALLIED_OTHERWISE = """
+    WITH told AS (SELECT tenant_id, subject, kind, sum(n) FROM tallies GROUP BY 1, 2, 3)
+    (SELECT tenant_id, channel, 'queued', count(*) FROM deliveries GROUP BY 1, 2 EXCEPT TABLE told) UNION ALL
+    (SELECT tenant_id, channel, status, count(*) FROM deliveries WHERE status IN ('clicked', 'skipped', 'cancelled')
+      GROUP BY 1, 2, 3 EXCEPT TABLE told)
+"""
 TALLIED_OTHERWISE = """
     SELECT flow_id, name, count(*), sum(value) FROM conversions GROUP BY 1, 2
     EXCEPT
     SELECT flow_id, subject, sum(n) FILTER (WHERE kind = 'converted'), sum(n) FILTER (WHERE kind = 'value') FROM tallies
      WHERE kind IN ('converted', 'value') GROUP BY 1, 2
 """
+# Each gives what should not be there.
+STATEMENTS = (
+    RAN_TWICE, OPEN_STEPS_OF_ENDED, LEFT_BY_ENDED, UNLIKE_THE_LOG, MESSAGES_TALLIED_OTHERWISE, TALLIED_OTHERWISE,
+)  # fmt: skip
 
 
 def assert_all_sound() -> None:
@@ -45,5 +55,5 @@ def assert_all_sound() -> None:
     assert [each for batch in verify.verify() for each in batch.differences] == []
     assert list(why.stranded()) == []
     assert stranded.find() == []
-    for statement in (RAN_TWICE, OPEN_STEPS_OF_ENDED, LEFT_BY_ENDED, UNLIKE_THE_LOG, TALLIED_OTHERWISE):
+    for statement in STATEMENTS:
         assert execute(statement).fetchall() == []
