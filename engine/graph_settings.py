@@ -15,6 +15,7 @@ from engine.nodes.errors import ConfigProblem, InvalidConfig
 from engine.nodes.local_time import LocalTime, ZoneName
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+Channel = Literal["email", "sms", "push", "whatsapp", "in_app"]
 
 
 class EventCriterion(NodeConfig):
@@ -85,7 +86,7 @@ class FrequencyCap(NodeConfig):
 
     max_messages: int = Field(1, ge=1, le=10_000, description="How many messages are allowed.")
     time_window: Duration = Field(timedelta(days=1), description="In how long a time.")
-    channel: Name = Field("all", description="The channel that is counted, or all.")
+    channel: Literal["all"] | Channel = Field("all", description="The channel that is counted, or all.")
     scope: Literal["flow", "workspace"] = Field("flow", description="Count this flow's messages, or everyone's.")
 
     def as_cap(self) -> Cap:
@@ -98,7 +99,7 @@ class QuietHours(NodeConfig):
 
     starts: LocalTime = Field(alias="from", description="The time of day from which messages rest.")
     ends: LocalTime = Field(alias="to", description="The time of day from which they go out again.")
-    channels: tuple[Name, ...] | None = Field(None, description="The channels that rest; all without it.")
+    channels: tuple[Channel, ...] | None = Field(None, description="The channels that rest; all without it.")
     expires_in: Duration = Field(timedelta(hours=72), description="A message that could not go out by then is dropped.")
     on_closed: Literal["defer", "skip"] = Field("defer", description="Send when the quiet hours end, or not at all.")
 

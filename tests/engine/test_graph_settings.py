@@ -55,6 +55,8 @@ def test_what_ends_a_run_may_be_written_shortly():
         ({"priority": True}, "priority"),
         ({"quiet_hours": {"from": "24:00", "to": "08:00"}}, "quiet_hours.from"),
         ({"quiet_hours": {"from": "08:00", "to": "08:00"}}, "quiet_hours.to"),
+        ({"quiet_hours": {"from": "22:00", "to": "08:00", "channels": ["e-mail"]}}, "quiet_hours.channels.0"),
+        ({"frequency_cap": {"channel": "e-mail"}}, "frequency_cap.channel"),
         (
             {"exit_criteria": {"on_event": ["a", {"event_type": "b", "filter": {"op": "eq"}}]}},
             "exit_criteria.on_event.1.filter.path",
