@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from engine import ports
 from flows import publishing
 from marketing.channels.provider import Accepted, Permanent
-from marketing.journeys import catalog, lifecycle
 from marketing.models import Consent, Conversion, Delivery
 from tests.journeys import world
-from tests.journeys.ways import CART, CONSENT, ONBOARDING
-from tests.journeys.world import Shop
-
-WAYS = {
-    "cart-abandonment": CART,
-    "onboarding-with-waitforevent": ONBOARDING,
-    "re-permission-consent": CONSENT,
-}
-
-
-@pytest.fixture
-def launched(tenant, post):
-    def make(name: str) -> Any:
-        graph = world.read(name)
-        world.furnish(tenant, graph)
-        world.settle()
-        found = publishing.validate(graph, tenant)
-        assert [problem.as_json() for problem in found.errors] == []
-        return lifecycle.launch(catalog.create(tenant, graph["name"], graph=graph)).journey
-
-    with ports.binding(http=Shop()):
-        yield make
+from tests.journeys.ways import CART, CONSENT, ONBOARDING, WAYS
 
 
 @pytest.mark.parametrize("name", WAYS)

@@ -121,3 +121,9 @@ CONSENT = (
     Way("unsubscribed", f"entry is_suppressed still_valid in_app wait_2 {NO}", ("completed", "consent_lapsed"), (),
         EXPIRING | {"preferences": {"email": {"newsletter": False}}}),
 )  # fmt: skip
+
+WAYS = {
+    "cart-abandonment": CART,
+    "onboarding-with-waitforevent": ONBOARDING,
+    "re-permission-consent": CONSENT,
+}
