@@ -65,7 +65,7 @@ def page(browser: Browser, web: str, settings: Any) -> Iterator[Page]:
     page.fill("#id_username", "ada")
     page.fill("#id_password", "lovelace")
     page.click("input[type=submit]")
-    expect(page.locator("#content h1")).to_have_text("Site administration")
+    expect(page.locator("#content h1")).to_have_text("Journeys, flows and what runs them")
     yield page
     assert complaints == []
 
