@@ -30,10 +30,12 @@ class Memberships:
     ) -> Mapping[str, frozenset[str]]:
         """Give, by participant, which of the segments each is in, under the names that were asked for."""
         asked = {"tenant": tenant_id, "who": list(participant_ids), "names": list(segment_ids)}
+        # Before the members are read: what is looked at in between is among them then.
+        settled = freshness.settled(tenant_id, participant_ids, segment_ids)
         found: dict[str, set[str]] = {}
         for who, slug, key in execute(MEMBERSHIPS, asked).fetchall():
             found.setdefault(who, set()).update((slug, key))
-        for name, (anew, members) in freshness.settled(tenant_id, participant_ids, segment_ids).items():
+        for name, (anew, members) in settled.items():
             for who in anew:
                 found.setdefault(who, set()).discard(name)
             for who in members:
