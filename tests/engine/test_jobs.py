@@ -16,7 +16,7 @@ from flows.errors import IllegalTransition
 from flows.models import Flow, FlowInstance
 from tenants.models import Tenant
 from tests.engine.conftest import NOON
-from tests.engine.test_operations import Effect, assert_sound, in_parallel, waiting, with_effect
+from tests.engine.operating import Effect, assert_sound, in_parallel, waiting, with_effect
 from tests.support.passage import Passage, run_until_idle
 
 

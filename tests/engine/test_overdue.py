@@ -15,7 +15,7 @@ from flows import lifecycle
 from flows.lifecycle import Overdue
 from flows.models import Flow, FlowInstance
 from tests.engine.conftest import NOON, FakeClock
-from tests.engine.test_operations import Effect, assert_sound, for_event, in_parallel, waiting, with_effect
+from tests.engine.operating import Effect, assert_sound, for_event, in_parallel, waiting, with_effect
 from tests.support.passage import Passage, run_until_idle
 
 

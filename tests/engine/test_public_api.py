@@ -19,7 +19,7 @@ from engine import inbox, operations, schedules
 from engine.models import InboundEvent
 from flows import starting
 from flows.models import Flow, FlowInstance
-from tests.engine.test_operations import for_event, waiting
+from tests.engine.operating import for_event, waiting
 from tests.support.passage import run_until_idle
 
 PAGE = Path(__file__).parents[2] / "docs/howto/python-api.md"

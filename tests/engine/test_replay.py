@@ -17,7 +17,7 @@ from engine.models import Snapshot
 from engine.snapshots import loading
 from engine.snapshots.loading import Aggregate
 from tests.engine.conftest import NOON, FakeClock
-from tests.engine.test_operations import waiting
+from tests.engine.operating import waiting
 from tests.engine.test_verify import tampered
 from tests.support.passage import Passage, run_until_idle
 

@@ -14,7 +14,7 @@ from flows import lifecycle
 from flows.models import Flow, FlowInstance
 from tenants.errors import Invalid
 from tests.engine.conftest import NOON, FakeClock
-from tests.engine.test_operations import in_parallel, waiting
+from tests.engine.operating import in_parallel, waiting
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from engine.errors import InvalidAggregate, InvalidTenant, UnknownFold
 from engine.models import Snapshot
 from engine.snapshots import counts, folds, loading
 from tenants.models import DEFAULT_TENANT, Tenant
-from tests.engine.test_operations import waiting
+from tests.engine.operating import waiting
 from tests.support.passage import Passage
 
 

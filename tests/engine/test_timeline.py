@@ -9,7 +9,7 @@ import pytest
 from engine import operations, queries
 from engine.execution import state
 from engine.nodes import registry
-from tests.engine.test_operations import BROKEN, Effect, Fragile, append, breaking, waiting, wake
+from tests.engine.operating import BROKEN, Effect, Fragile, append, breaking, waiting, wake
 from tests.support.passage import Passage, run_until_idle
 
 

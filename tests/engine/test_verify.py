@@ -17,7 +17,7 @@ from engine.nodes import registry
 from flows.models import FlowInstance
 from tenants.models import Tenant
 from tests.engine.conftest import FakeClock
-from tests.engine.test_operations import BROKEN, Effect, Fragile, append, breaking, for_event, waiting, with_effect
+from tests.engine.operating import BROKEN, Effect, Fragile, append, breaking, for_event, waiting, with_effect
 from tests.support.graphs import chain
 from tests.support.passage import Passage, run_until_idle
 

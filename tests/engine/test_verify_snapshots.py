@@ -23,7 +23,7 @@ from engine.snapshots.folds import Fold
 from engine.snapshots.loading import Aggregate
 from engine.verify import processes
 from tenants.ids import uuid7
-from tests.engine.test_operations import BROKEN, Effect, Fragile, waiting
+from tests.engine.operating import BROKEN, Effect, Fragile, waiting
 from tests.engine.test_snapshots import add, append, forged, tampered
 from tests.engine.test_verify import tampered as tampered_log
 from tests.support.passage import Passage, run_until_idle

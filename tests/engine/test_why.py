@@ -20,7 +20,7 @@ from engine.nodes import registry
 from flows import lifecycle
 from flows.models import Flow, FlowInstance
 from tests.engine.conftest import NOON, FakeClock
-from tests.engine.test_operations import BROKEN, Effect, Fragile, breaking, for_event, waiting, with_effect
+from tests.engine.operating import BROKEN, Effect, Fragile, breaking, for_event, waiting, with_effect
 from tests.support.passage import Passage
 
 

@@ -12,7 +12,7 @@ from engine import operations, triggers
 from engine.nodes import registry
 from tenants.models import Tenant
 from tests.engine.api.conftest import codes
-from tests.engine.test_operations import BROKEN, Effect, Fragile, breaking, waiting
+from tests.engine.operating import BROKEN, Effect, Fragile, breaking, waiting
 from tests.support.passage import Passage
 
 ONE = "/api/v1/instances/{instance_id}"

@@ -14,8 +14,8 @@ from engine.nodes import registry
 from flows.models import FlowInstance
 from tenants.models import Tenant
 from tests.engine.api.conftest import codes
+from tests.engine.operating import Effect, waiting, with_effect
 from tests.engine.test_jobs import park
-from tests.engine.test_operations import Effect, waiting, with_effect
 from tests.support.passage import Passage
 
 BULK = "/api/v1/instances/bulk"

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from engine.models import FlowSchedule
 from flows.models import Flow
 from tenants.models import Tenant
-from tests.engine.test_operations import waiting
+from tests.engine.operating import waiting
 
 MADE = {"kind": "cron", "cron": "0 9 * * MON", "timezone": "Europe/Berlin", "participants": ["ada"]}
 OF_FLOW = "/api/v1/flows/{flow_id}/schedules"
