@@ -109,6 +109,7 @@ class Message:
     One thing to say to one participant; `key` is the same however often it is handed over.
 
     `payload` has what its node says (engine.nodes.sending): the template or the content, vars, class, topic and so on.
+    `may_repeat`: it may have been queued already, by an attempt that died before it was recorded.
     """
 
     key: str
@@ -120,6 +121,7 @@ class Message:
     delivery_id: str = ""
     flow_id: str = ""
     at: datetime | None = None
+    may_repeat: bool = False
 
 
 class MessageSender(Protocol):

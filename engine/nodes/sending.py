@@ -16,7 +16,7 @@ from engine.nodes.send_config import ENDINGS, SendConfig
 from engine.nodes.wakeups import EventArrived, Wakeup
 from engine.ports import Message
 
-MAX_NAME: Final = 64
+MAX_KEY: Final = 255
 RESULT_SCHEMA: Final[JSON] = {
     "type": "object",
     "properties": {
@@ -69,11 +69,13 @@ class Send(Node):
     def execute(self, config: SendConfig, step: StepContext) -> Outcome:
         """Queue the message, and go on or wait."""
         collapse_key = step.resolve(config.collapse_key)
-        if collapse_key is not None and (not isinstance(collapse_key, str) or "\0" in collapse_key):
-            return Failed(f"The collapse_key is a text, not {str(collapse_key)[:80]!r}.", code="invalid_collapse_key")
+        if collapse_key is not None and not _is_name(collapse_key):
+            detail = f"The collapse_key is a text of at most {MAX_KEY} characters, not {str(collapse_key)[:80]!r}."
+            return Failed(detail, code="invalid_collapse_key")
         message = self._message(config, step, collapse_key or "")
         result = {"delivery_id": message.delivery_id, "channel": self.channel}
-        if not config.awaited:
+        # A roll-back waits for nothing.
+        if not config.awaited or step.result is not None:
             return Completed({**result, "status": "queued", "delivery": {"state": "queued"}}, effects=(message,))
         heard = (*sorted(config.reached_by), *(each for each in ENDINGS if each not in config.reached_by))
         return Waiting(
@@ -111,11 +113,13 @@ class Send(Node):
             "collapse_key": collapse_key,
             "awaited": bool(config.awaited),
             "options": step.resolve(config.provider_opts),
+            # Where the content stands for as long as anybody asks; that of a compensation stands elsewhere.
+            "version": step.run.get("version") if step.result is None else None,
             "retry": config.retry.model_dump(mode="json", exclude_defaults=True),
             **self.facts(config, step),
         }
         return Message(
-            key=f"{step.instance_id}:{step.node_id}:{step.attempt}",
+            key=step.idempotency_key or f"{step.instance_id}:{step.node_id}:{step.attempt}",
             instance_id=step.instance_id,
             node_id=step.node_id,
             participant_id=step.participant_id,
@@ -124,7 +128,12 @@ class Send(Node):
             delivery_id=str(uuid7()),
             flow_id=str(step.run.get("flow", "")),
             at=step.now,
+            may_repeat=step.result is not None,
         )
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_KEY and "\0" not in value
 
 
 # The event that a template reads: the latest that resolved a wait of this run.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from django.db import transaction
 
+from engine.execution import program
 from engine.nodes.message_vars import Resolved
+from flows.models import FlowVersion
 from marketing.channels.provider import Outgoing
 from marketing.deliveries.reading import Held
 from marketing.templates import drafts, store
@@ -66,8 +69,25 @@ def _content(held: Held, stored: Mapping[str, Content]) -> Content | None:
     if held.template_id:
         found = stored.get(held.template_id)
         return found if found is not None and found.channel == held.channel else None
-    parts = held.payload.get("content")
-    return Content(held.channel, parts, held.payload.get("locales") or {}) if isinstance(parts, dict) else None
+    said = held.payload
+    if "content" in said:
+        return Content(held.channel, said["content"], said.get("locales") or {})
+    return _in_graph(held)
+
+
+# Versions never change, so that what a node said when the message was queued is there still.
+def _in_graph(held: Held) -> Content | None:
+    number = held.payload.get("version")
+    version_id = None if held.flow_id is None or number is None else _version_id(held.flow_id, number)
+    compiled = None if version_id is None else program.of_version(version_id).nodes.get(held.node_id)
+    parts = getattr(compiled.config, "content", None) if compiled is not None else None
+    return None if parts is None or compiled is None else Content(held.channel, parts, compiled.config.locales or {})
+
+
+@lru_cache(maxsize=1024)
+def _version_id(flow_id: str, number: int) -> str | None:
+    found = FlowVersion.objects.filter(flow_id=flow_id, number=number).values_list("pk", flat=True).first()
+    return None if found is None else str(found)
 
 
 def _draft(held: Held, content: Content) -> Draft:

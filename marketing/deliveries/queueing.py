@@ -53,18 +53,21 @@ CANCEL: Final = """
                'status', 'cancelled', 'at', %(now)s::text, 'detail', 'Its run was ended before it was sent.'))
       FROM mine WHERE d.id = mine.id AND d.status IN ('queued', 'claimed') AND d.claim = ''
 """
-# What the columns hold is no part of the payload.
+KNOWN: Final = "SELECT key FROM deliveries WHERE key = ANY(%s)"
+# What the columns hold is no part of the payload, and what the version's graph holds is not kept for each message.
 _COLUMNS: Final = frozenset(
     ("template_id", "message_class", "topic", "expires_at", "collapse_key", "awaited", "shown_until")
 )
+_IN_GRAPH: Final = frozenset(("content", "locales"))
 
 
 class Sender:
     """Queues messages, and takes them back."""
 
     def enqueue_many(self, tenant_id: str, messages: Sequence[Message]) -> Sequence[JSON]:
-        """Queue messages durably, in the caller's transaction; the same number of statements for any number of them."""
+        """Queue messages durably, in the caller's transaction; give the results of those that are new, in order."""
         now = clock.now()
+        messages = _new(messages)
         ids = [message.delivery_id or str(uuid7()) for message in messages]
         rows = list(zip(ids, messages, strict=True))
         connections.copy(COPY, (_row(tenant_id, key, message, now.isoformat()) for key, message in rows))
@@ -76,6 +79,14 @@ class Sender:
     def cancel_many(self, tenant_id: str, delivery_ids: Sequence[str]) -> None:
         """Take back what has not been handed over yet, in the caller's transaction."""
         execute(CANCEL, {"tenant": tenant_id, "ids": list(delivery_ids), "now": clock.now().isoformat()})
+
+
+# A step's message is written with its step, once; what a roll-back says may have been said by an attempt that died.
+def _new(messages: Sequence[Message]) -> Sequence[Message]:
+    if doubtful := [message.key for message in messages if message.may_repeat]:
+        known = {row[0] for row in execute(KNOWN, [doubtful]).fetchall()}
+        return [message for message in messages if message.key not in known]
+    return messages
 
 
 class _Queued:
@@ -104,7 +115,8 @@ def _collapse(tenant_id: str, rows: Sequence[tuple[str, Message]]) -> None:
 
 def _row(tenant_id: str, delivery_id: str, message: Message, now: str) -> str:
     said = message.payload
-    rest = {name: value for name, value in said.items() if name not in _COLUMNS}
+    left_out = _COLUMNS | _IN_GRAPH if message.flow_id and "version" in said else _COLUMNS
+    rest = {name: value for name, value in said.items() if name not in left_out}
     history = f'[{{"status": "queued", "at": "{now}", "detail": ""}}]'
     return line(
         delivery_id, tenant_id, message.flow_id or None, message.instance_id or None, message.node_id, message.key,

@@ -92,9 +92,9 @@ class Held:
     @property
     def provider_key(self) -> str:
         """What providers know it by: the same at every attempt, and when an operator retries its step."""
-        if self.instance_id is None or self.resend_of is not None:
-            return self.key
-        return f"{self.instance_id}:{self.node_id}:1"
+        step, _, attempt = self.key.rpartition(":")
+        is_steps = step == f"{self.instance_id}:{self.node_id}" and attempt.isdecimal()
+        return f"{step}:1" if is_steps else self.key
 
 
 def read(tenant_id: str, delivery_ids: Sequence[str]) -> list[Held]:

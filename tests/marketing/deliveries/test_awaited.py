@@ -9,8 +9,10 @@ from django.db import connection
 
 from engine import activities, connections, event_router, operations, timers, triggers
 from engine.execution import loop
+from engine.ports import Message
 from marketing.channels.provider import Permanent, Report
 from marketing.deliveries import handing, reports
+from marketing.deliveries.queueing import Sender
 from marketing.models import Delivery
 from tests.marketing.deliveries.conftest import hand_over, only, send
 from tests.marketing.deliveries.test_sending import go, line
@@ -209,3 +211,34 @@ def test_many_messages_cost_as_many_statements_as_one(flow_of, customer, post, m
     assert asked[2][0] <= asked[1][0] + 1
     assert asked[2][1] == asked[1][1] <= 12
     assert post.calls == [9, 10, 90]
+
+
+def test_a_message_can_be_undone_by_another(passage, ada, post):
+    sorry = send(content={"subject": "Sorry", "text": "Forget it."}, wait_for="opened")
+    nodes = {
+        "entry": (*ENTRY, {None: "mail"}),
+        "mail": (*send(), {None: "tag"}, {"compensation": {"type": sorry[0], "config": sorry[1]}}),
+        "tag": ("add_tag", {"tag": {"ref": "entry.nothing"}}, {None: "done"}),
+        "done": ("exit", {}),
+    }
+    run = passage(graph(nodes, on_failure="compensate")).start()
+    hand_over()
+    hand_over()
+
+    assert run.status == "compensated"
+    assert {each.parts["subject"]: each.key for each in post.sent} == {
+        "Hi": f"{run.id}:mail:1", "Sorry": f"{run.id}:mail:compensate",
+    }  # fmt: skip
+
+
+def test_what_a_roll_back_says_is_said_once(passage, ada, post):
+    run = passage(line(send())).start()
+    key = f"{run.id}:s0:compensate"
+    again = Message(
+        key, str(run.id), "s0", "ada", "email", {"content": {"subject": "Sorry", "text": "x"}}, may_repeat=True
+    )
+
+    Sender().enqueue_many(str(run.flow.tenant_id), [again])
+    Sender().enqueue_many(str(run.flow.tenant_id), [again])
+
+    assert Delivery.objects.filter(key=key).count() == 1

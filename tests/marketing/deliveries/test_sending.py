@@ -134,3 +134,18 @@ def test_the_timeline_says_what_became_of_a_message(passage, customer, post, api
     by_node = {each["node_id"]: (each["kind"], each["detail"]) for each in told if each["kind"] in ("skip", "send")}
     assert by_node["s0"] == ("skip", "The message is skipped. Reason: unsubscribed. Went on to “s1”.")
     assert by_node["s1"] == ("send", "The message is sent. Went on to “done”.")
+
+
+def test_the_words_of_a_node_are_kept_once_and_not_with_each_message(passage, customer, post, api):
+    customer(email="nobody", locale="de-AT")
+    german = {"de": {"subject": "Hallo"}}
+    passage(line(send(locales=german))).start()
+    assert {"content", "locales"}.isdisjoint(only().payload)
+    hand_over()
+
+    customer("bob", email="bob@b.de", locale="de")
+    Delivery.objects.update(participant_id="bob")
+    api.post(f"/api/v1/deliveries/{only().pk}/resend", {})
+    hand_over()
+
+    assert [each.parts["subject"] for each in post.sent] == ["Hallo"]
