@@ -33,7 +33,10 @@ ADD = """
     ON CONFLICT (tenant_id, channel, address) DO NOTHING
 """
 # A device that is gone is no address of anybody's any more.
-FORGET_DEVICES = "DELETE FROM push_tokens WHERE tenant_id = %s AND token = ANY(%s)"
+FORGET_DEVICES = """
+    DELETE FROM push_tokens
+     WHERE id IN (SELECT id FROM push_tokens WHERE tenant_id = %s AND token = ANY(%s) ORDER BY id FOR UPDATE)
+"""
 
 
 @dataclass(frozen=True, slots=True)
