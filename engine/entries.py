@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from engine import triggers
+from engine import ports, triggers
 from engine.connections import execute
 from engine.entering import Entry, Whence
 from engine.errors import AlreadyInFlow, EngineError
@@ -17,6 +17,7 @@ from engine.execution.executor import Executor
 from engine.execution.program import Program
 from engine.expressions import Scope
 from engine.moments import iso
+from engine.nodes.base import Need
 from engine.nodes.outcomes import Waiting
 from flows.models import Flow
 
@@ -146,16 +147,37 @@ def _matches(wave: Sequence[Arrival], now: datetime) -> Iterator[tuple[Arrival, 
         return
     tenants, kinds, names = (list(part) for part in zip(*keyed, strict=True))
     found = execute(TRIGGERS, {"tenants": tenants, "kinds": kinds, "keys": names}).fetchall()
+    profiles = _profiles(found, keyed)
     for tenant_id, kind, key, flow_id, version_id, node_id, status in found:
         compiled = program.of_version(version_id)
         for arrival in keyed[tenant_id, kind, key]:
-            code = "loop" if arrival.causation_depth > MAX_DEPTH else refusal_of(compiled, node_id, arrival, now)
+            profile = profiles.get((tenant_id, arrival.participant_id))
+            code = refusal_of(compiled, node_id, arrival, now, profile)
+            if arrival.causation_depth > MAX_DEPTH:
+                code = "loop"
             if code is None and status != "active":
                 code = "flow_not_active"
             if code is None:
                 yield arrival, flow_id, node_id
             elif code:
                 arrival.effects.append({"kind": "refused", "code": code, "flow_id": flow_id, "node_id": node_id})
+
+
+# The profiles of those whom an entry asks about by a filter that reads them: a query per tenant, or none.
+def _profiles(
+    found: Sequence[Sequence[Any]], keyed: dict[tuple[str, str, str], list[Arrival]]
+) -> dict[tuple[str, str], JSON]:
+    wanted: dict[str, set[str]] = {}
+    for tenant_id, kind, key, _, version_id, node_id, _ in found:
+        compiled = program.of_version(version_id)
+        node = compiled.nodes.get(node_id) if Need.PROFILE in compiled.needs else None
+        if node is not None and node.node is not None and Need.PROFILE in node.node.needs_of(node.config):
+            wanted.setdefault(tenant_id, set()).update(each.participant_id for each in keyed[tenant_id, kind, key])
+    return {
+        (tenant_id, who): profile
+        for tenant_id, people in wanted.items()
+        for who, profile in ports.bound().profiles.fetch_many(tenant_id, sorted(people)).items()
+    }
 
 
 def _keys(arrival: Arrival) -> Iterator[tuple[str, str]]:
@@ -167,14 +189,16 @@ def _keys(arrival: Arrival) -> Iterator[tuple[str, str]]:
                 yield "segment", arrival.data[name]
 
 
-def refusal_of(compiled: Program, node_id: str, arrival: Arrival, now: datetime) -> str | None:
+def refusal_of(
+    compiled: Program, node_id: str, arrival: Arrival, now: datetime, profile: JSON | None = None
+) -> str | None:
     """Say why a trigger node does not start its flow: a reason code, '' for another event; None where it does."""
     node = compiled.nodes.get(node_id)
     if node is None or node.node is None:
         return "error"
     if node.type == "segment_entry":
         return None if SEGMENT_EVENTS.get(arrival.event_type) == node.config.on else ""
-    scope = Scope(entry=arrival.data, event=arrival.data, now=now)
+    scope = Scope(entry=arrival.data, event=arrival.data, participant=profile, now=now)
     refusal: str | None = node.node.refusal(node.config, scope, occurred_at=arrival.occurred_at, now=now)  # type: ignore[attr-defined]  # an event_entry
     return refusal
 

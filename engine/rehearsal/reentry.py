@@ -18,7 +18,7 @@ def enter_again(burst: Burst, arrival: Arrival) -> None:
         compiled = burst.program.nodes[node_id]
         if compiled.type != "event_entry" or compiled.config.event_type != arrival.event_type:
             continue
-        refusal = entries.refusal_of(burst.program, node_id, arrival, burst.now)
+        refusal = entries.refusal_of(burst.program, node_id, arrival, burst.now, burst.known.participant)
         effect = {"kind": "refused", "code": refusal} if refusal is not None else _effect(burst, arrival)
         arrival.effects.append({"node_id": node_id, **effect})
 

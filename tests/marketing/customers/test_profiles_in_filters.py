@@ -7,10 +7,12 @@ import pytest
 from engine import event_router
 from engine.activity_worker import ActivityWorker
 from engine.inbox import publish_event
+from engine.models import InboundEvent
 from engine.nodes import registry
 from engine.nodes.base import Category, Node, NodeConfig
 from engine.nodes.outcomes import Completed
 from engine.nodes.references import Reference
+from flows.models import FlowInstance
 from tests.support.graphs import ENTRY, graph
 from tests.support.passage import run_until_idle
 
@@ -109,3 +111,21 @@ def test_a_side_effect_sees_the_profile_that_its_config_reads(passage, customer)
     run_until_idle()
 
     assert ada.results["greet"] == {"name": "Ada"}
+
+
+def test_an_entry_asks_for_the_profile(flow_of, customer, tenant):
+    for who, shop in (("ada", "north"), ("bob", "south")):
+        customer(who, properties={"shop": shop})
+    nodes = {
+        "entry": ("event_entry", {"event_type": "bought", "filter": HER_SHOP}, {None: "done"}),
+        "done": ("exit", {}),
+    }
+    flow_of(graph(nodes))
+
+    for who in ("ada", "bob", "eve"):
+        publish_event(who, "bought", data={"shop": "north"}, tenant=tenant)
+    event_router.route()
+
+    assert list(FlowInstance.objects.values_list("participant_id", flat=True)) == ["ada"]
+    refused = InboundEvent.objects.exclude(participant_id="ada")
+    assert [each.effects[0]["code"] for each in refused] == ["entry_filter"] * 2
