@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, cast
 
 from django.conf import settings
@@ -140,38 +141,61 @@ def _send(server: smtplib.SMTP, account: Account, messages: Sequence[Outgoing]) 
         yield verdict
 
 
-# The commands of smtplib.sendmail one by one: it matters whether the connection broke before or after the content.
-def _send_one(server: smtplib.SMTP, account: Account, message: Outgoing) -> Verdict:
-    written = False
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    # A message as it goes over the wire.
+    message_id: str
+    sender: str
+    recipient: str
+    content: bytes
+
+
+def _written(account: Account, message: Outgoing) -> _Letter | Permanent:
     message_id = f"<{message.delivery_id}@{account.config.from_email.rpartition('@')[2]}>"
+    try:
+        sender, recipient = _wire(account.config.from_email), _wire(message.recipient)
+    except UnicodeError:
+        return Permanent("invalid_address", "The address cannot be written as mail servers want it.")
     try:
         built = mail.compose(account.config, message)
         built.extra_headers["Message-ID"] = message_id
         content = cast("Any", built.message()).as_bytes(linesep="\r\n")
     except (ValueError, UnicodeError) as error:
         return Permanent("invalid_message", str(error)[:300])
+    return _Letter(message_id, sender, recipient, content)
+
+
+# The commands of smtplib.sendmail one by one: it matters whether the connection broke before or after the content.
+def _send_one(server: smtplib.SMTP, account: Account, message: Outgoing) -> Verdict:
+    letter, written = _written(account, message), False
+    if isinstance(letter, Permanent):
+        return letter
     try:
         server.ehlo_or_helo_if_needed()
-        code, words = server.mail(account.config.from_email)
+        code, words = server.mail(letter.sender)
         if code in OK:
-            code, words = server.rcpt(message.recipient)
+            code, words = server.rcpt(letter.recipient)
             if code >= PERMANENT:
                 _reset(server)
                 return _refused_address(code, words)
         if code in OK:
             written = True
-            code, words = server.data(content)
+            code, words = server.data(letter.content)
     except smtplib.SMTPDataError as error:
         code, words = error.smtp_code, _bytes(error.smtp_error)
-    except (OSError, smtplib.SMTPException, UnicodeError) as error:
-        if isinstance(error, UnicodeError):
-            return Permanent("invalid_address", "The server takes no such address.")
+    except (OSError, smtplib.SMTPException) as error:
         return Unknown("connection_lost", _words(error)) if written else Transient("connection_lost", _words(error))
     if code in OK:
-        return Accepted(message_id)
+        return Accepted(letter.message_id)
     _reset(server)
     detail = f"{code} {words.decode(errors='replace')}"[:300]
     return Permanent("refused", detail) if code >= PERMANENT else Transient("deferred", detail)
+
+
+# Domains in other scripts have a spelling in ASCII; what stands before the @ has none.
+def _wire(address: str) -> str:
+    local, _, domain = address.rpartition("@")
+    return f"{local.encode('ascii').decode()}@{domain.encode('idna').decode()}"
 
 
 def _refused_address(code: int, words: bytes) -> Verdict:

@@ -115,6 +115,16 @@ def test_a_template_cannot_add_headers(port, mailbox):
     assert [each.addr_spec for each in mail["From"].addresses] == ["us@example.com"]
 
 
+def test_domains_of_every_script_are_written_in_ascii(port, mailbox):
+    several = [message(recipient=address) for address in ("ada@müller.example", "ädä@example.com", "a@" + "x" * 70)]
+
+    verdicts = send(smtp(port), *several)
+
+    assert [envelope.rcpt_tos for envelope in mailbox.envelopes] == [["ada@xn--mller-kva.example"]]
+    assert isinstance(verdicts[0], Accepted)
+    assert [verdict.code for verdict in verdicts[1:]] == ["invalid_address"] * 2
+
+
 def test_each_refusal_is_of_its_own_message(port, mailbox):
     mailbox.on_recipient = {
         "gone@example.com": "550 5.1.1 No such user",
