@@ -152,7 +152,8 @@ def _matches(wave: Sequence[Arrival], now: datetime) -> Iterator[tuple[Arrival, 
         compiled = program.of_version(version_id)
         for arrival in keyed[tenant_id, kind, key]:
             profile = profiles.get((tenant_id, arrival.participant_id))
-            code = "loop" if arrival.causation_depth > MAX_DEPTH else refusal_of(compiled, node_id, arrival, now, profile)
+            deep = arrival.causation_depth > MAX_DEPTH
+            code = "loop" if deep else refusal_of(compiled, node_id, arrival, now, profile)
             code = "flow_not_active" if code is None and status != "active" else code
             if code is None:
                 yield arrival, flow_id, node_id
