@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django import forms
+from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -18,6 +19,7 @@ from flows.admin.versions import FlowVersionAdmin, add_page
 from flows.errors import FlowError, InvalidGraph
 from flows.graph.problems import NotAGraph
 from flows.models import FlowVersion
+from tenants import jsontext
 from tenants.api import inputs
 from tenants.errors import Invalid, KalciferError
 
@@ -31,7 +33,20 @@ AS_IT_IS = ("", "as it decides")
 
 
 class JSONField(forms.JSONField):
-    """JSON, or nothing at all."""
+    """JSON, as strictly as over REST, or nothing at all; what was typed is shown again as it was."""
+
+    def to_python(self, value: Any) -> Any:
+        """Refuse what the API would: halves of surrogate pairs, NUL, numbers that nothing can hold."""
+        if not isinstance(value, str) or not value.strip():
+            return None
+        try:
+            return jsontext.loads(value.encode("utf-8", "surrogatepass"))
+        except KalciferError as error:
+            raise forms.ValidationError(error.detail) from error
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """Give the text."""
+        return InvalidJSONInput(data or "")
 
     def prepare_value(self, value: Any) -> Any:
         """Leave the field empty where there is nothing."""

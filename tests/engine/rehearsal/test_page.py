@@ -52,11 +52,15 @@ def test_every_wait_and_side_effect_can_be_chosen(operator, address):
     ("given", "told"),
     [
         ({"answer:event": "answered", "answer:after": "soon"}, "events.0.after"),
-        ({"participant": "{"}, "Enter a valid JSON"),
+        ({"participant": "{"}, "errorlist"),
         ({"participant": '"Ada"'}, "participant"),
         ({"events": "7"}, "events.0"),
         ({"entry": '"text"'}, "entry"),
         ({"begins_at": "tomorrow"}, "begins_at"),
+        ({"entry": '{"name": "\\ud800"}'}, "surrogate"),
+        ({"entry": '{"number": 1e999}'}, "number"),
+        ({"participant_id": "a\0"}, "Null characters"),
+        ({"participant": '{"email": "a\\u0000@example.com"}'}, "NUL"),
     ],
 )
 def test_what_makes_no_sense_is_told_on_the_page(operator, address, given, told):
@@ -73,6 +77,15 @@ def test_a_graph_that_could_not_run_says_why(operator, version):
     address = reverse("admin:flows_flowversion_test", args=[draft.pk])
 
     assert "no node type" in operator.post(address, {"entry": "{}"}).content.decode()
+
+
+@pytest.mark.parametrize("settings", [{"reentry": "sometimes"}, {"goal": 7}])
+def test_a_draft_with_broken_settings_has_a_page(operator, version, settings):
+    draft = versions.create_draft(version.flow, ASK | {"settings": settings})
+    address = reverse("admin:flows_flowversion_test", args=[draft.pk])
+
+    assert operator.get(address).status_code == 200
+    assert operator.post(address, {"entry": "{}"}).status_code == 200
 
 
 def test_it_is_for_those_who_may_change_versions(client, address):
