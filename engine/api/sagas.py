@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 from django.db.models import Q
 from drf_spectacular.utils import extend_schema
@@ -160,8 +160,15 @@ class ResumeSagaView(TenantView):
         return Response(shown(saga_of(request, saga_id)))
 
 
-def asked_by(request: TenantRequest) -> dict[str, str]:
-    """Give who asks and under which id, as the events will say it."""
+class AskedBy(TypedDict):
+    """Who asks and under which id, as the events will say it."""
+
+    actor: str
+    correlation_id: str
+
+
+def asked_by(request: TenantRequest) -> AskedBy:
+    """Give whose request it is."""
     return {"actor": request.principal.actor, "correlation_id": correlation_of(request)}
 
 
