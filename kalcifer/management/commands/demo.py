@@ -142,9 +142,7 @@ def _play(
         progress = stack.enter_context(Progress(console, totals, options["speed"], damage))
         try:
             flows = stage.publish_flows(api, receiver.url)
-            # The processes that were just started have quickened the clock; who is in a segment now enters from now on.
-            clock.resync()
-            flows |= loading.load(access.tenant, customers=options["customers"]).flows
+            flows |= _load(access, options["customers"])
             mail.introduce(api, people)
             orders.start(api, receiver.url, placed)
             simulation = Simulation(api, flows, people, speed=options["speed"])
@@ -163,6 +161,12 @@ def _play(
     if damage is not None:
         result.killed, result.flushed = damage.kills, damage.flushes
     return result
+
+
+# The processes that were just started have quickened the clock; who is in a segment by then enters.
+def _load(access: stage.Access, customers: int) -> dict[str, str]:
+    clock.resync()
+    return loading.load(access.tenant, customers=customers).flows
 
 
 @dataclass(frozen=True, slots=True)
