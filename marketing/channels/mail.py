@@ -47,6 +47,12 @@ def compose(sender: Sender, message: Outgoing) -> EmailMultiAlternatives:
     return mail
 
 
+def in_ascii(address: str) -> str:
+    """Give an address as mail servers want it; raises UnicodeError: only domains have a spelling in ASCII."""
+    local, _, domain = address.rpartition("@")
+    return f"{local.encode('ascii').decode()}@{domain.encode('idna').decode()}"
+
+
 def annotate(mail: Any, message: Outgoing) -> None:
     """Add what anymail hands on, so that reports name the message by our own id too."""
     mail.metadata = {"delivery_id": message.delivery_id}

@@ -111,11 +111,15 @@ def _send(account: Account, message: Outgoing) -> Verdict:
     config = account.config
     base = (config.api_url or f"https://email.{config.region}.amazonaws.com").rstrip("/")
     try:
+        recipient = mail.in_ascii(message.recipient)
+    except UnicodeError:
+        return Permanent("invalid_address", "The address cannot be written as mail servers want it.")
+    try:
         raw = cast("Any", mail.compose(config, message).message()).as_bytes(linesep="\r\n")
     except (ValueError, UnicodeError) as error:
         return Permanent("invalid_message", str(error)[:300])
     said: JSON = {
-        "Destination": {"ToAddresses": [message.recipient]},
+        "Destination": {"ToAddresses": [recipient]},
         "Content": {"Raw": {"Data": b64encode(raw).decode()}},
         "EmailTags": [{"Name": "delivery_id", "Value": message.delivery_id[:MAX_TAG]}],
     }

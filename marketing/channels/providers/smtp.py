@@ -153,7 +153,7 @@ class _Letter:
 def _written(account: Account, message: Outgoing) -> _Letter | Permanent:
     message_id = f"<{message.delivery_id}@{account.config.from_email.rpartition('@')[2]}>"
     try:
-        sender, recipient = _wire(account.config.from_email), _wire(message.recipient)
+        sender, recipient = mail.in_ascii(account.config.from_email), mail.in_ascii(message.recipient)
     except UnicodeError:
         return Permanent("invalid_address", "The address cannot be written as mail servers want it.")
     try:
@@ -190,12 +190,6 @@ def _send_one(server: smtplib.SMTP, account: Account, message: Outgoing) -> Verd
     _reset(server)
     detail = f"{code} {words.decode(errors='replace')}"[:300]
     return Permanent("refused", detail) if code >= PERMANENT else Transient("deferred", detail)
-
-
-# Domains in other scripts have a spelling in ASCII; what stands before the @ has none.
-def _wire(address: str) -> str:
-    local, _, domain = address.rpartition("@")
-    return f"{local.encode('ascii').decode()}@{domain.encode('idna').decode()}"
 
 
 def _refused_address(code: int, words: bytes) -> Verdict:
