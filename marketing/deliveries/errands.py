@@ -25,13 +25,21 @@ POLICY: Final[JSON] = {
 }
 
 
-def run_many(tenant_id: Any, messages: Iterable[tuple[str, str | None]], *, pause_s: float = 0.0) -> None:
-    """Have messages, each with its flow, handed over soon, or after a pause (wall time), by the caller's commit."""
+def run_many(
+    tenant_id: Any, messages: Iterable[tuple[str, str | None]], *, pause_s: float = 0.0, put_off: int = 0
+) -> None:
+    """
+    Have messages, each with its flow, handed over soon, or after a pause (wall time), by the caller's commit.
+
+    `put_off` is how often a gate has held them back.
+    """
     by_flow: dict[str | None, list[str]] = defaultdict(list)
     for delivery_id, flow_id in messages:
         by_flow[flow_id].append(delivery_id)
     errands = [
-        Errand(flow_id, {"ids": some}, pause_s) for flow_id, ids in by_flow.items() for some in _stretches(ids, MOST)
+        Errand(flow_id, {"ids": some, "put_off": put_off} if put_off else {"ids": some}, pause_s)
+        for flow_id, ids in by_flow.items()
+        for some in _stretches(ids, MOST)
     ]
     detached.write_many(tenant_id, KIND, errands, POLICY)
 

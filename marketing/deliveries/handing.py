@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from django.db import transaction
 
-from engine import clock
+from engine import clock, patience
 from engine.leases import Lease
 from engine.nodes.outcomes import Completed, Outcome
 from marketing.channels import gate
@@ -37,6 +37,9 @@ CAREFUL: Final = 8
 SPLIT_AT: Final = 3
 # Who belongs to a run that an operator has paused is looked at again after so many seconds.
 PAUSED_S: Final = 30.0
+# A crowd before a narrow gate comes back ever more rarely: to look at all of them each second would cost more than to
+# send them. There are always enough of them to use what the gate lets through.
+LONGEST_PUT_OFF_S: Final = 60.0
 
 
 def hand_over(lease: Lease) -> Outcome:
@@ -47,8 +50,10 @@ def hand_over(lease: Lease) -> Outcome:
             errands.run_each(lease.tenant_id, lease.flow_id, ids)
         return Completed({"split": len(ids)})
     counts: Counter[str] = Counter()
-    for account, group in _groups(lease.tenant_id, ids):
-        counts += _Group(lease.tenant_id, account, f"{lease.id}:{lease.attempt}").hand_over(group)
+    put_off = lease.input.get("put_off", 0)
+    for account, held in _groups(lease.tenant_id, ids):
+        group = _Group(lease.tenant_id, account, f"{lease.id}:{lease.attempt}", put_off)
+        counts += group.hand_over(held)
     return Completed(dict(counts))
 
 
@@ -70,11 +75,11 @@ def _groups(tenant_id: str, ids: Sequence[str]) -> Iterator[tuple[Account | None
 class _Group:
     """Messages of one account, on their way together."""
 
-    def __init__(self, tenant_id: str, account: Account | None, claim: str) -> None:
-        self.tenant_id, self.account, self.claim = tenant_id, account, claim
+    def __init__(self, tenant_id: str, account: Account | None, claim: str, put_off: int = 0) -> None:
+        self.tenant_id, self.account, self.claim, self.put_off = tenant_id, account, claim, put_off
         self.moves: list[tuple[Held, Move]] = []
-        # Put off, by seconds of wall time.
-        self.later: dict[float, list[Held]] = defaultdict(list)
+        # What is looked at again, by seconds of wall time and by how often a gate has held it back.
+        self.later: dict[tuple[float, int], list[Held]] = defaultdict(list)
 
     def hand_over(self, held: Sequence[Held]) -> Counter[str]:
         """Take the messages as far as they go; give how many went where."""
@@ -100,7 +105,7 @@ class _Group:
         self.moves += [(each, refusal.of(each)) for each, refusal in refused]
 
     def _not_paused(self, held: Sequence[Held]) -> list[Held]:
-        self.later[PAUSED_S] += [each for each in held if each.run_status == "paused" and each.resend_of is None]
+        self.later[PAUSED_S, 0] += [each for each in held if each.run_status == "paused" and each.resend_of is None]
         return [each for each in held if each.run_status != "paused" or each.resend_of is not None]
 
     # What the provider may get now; the rest comes back when it may be tried.
@@ -113,7 +118,10 @@ class _Group:
             return []
         allowed, pause = gate.pass_many(self.account, len(held))
         if pause is not None:
-            self.later[pause.total_seconds()] += held[allowed:]
+            rate = self.account.rate_per_second
+            least = max(pause.total_seconds(), (len(held) - allowed) / rate if rate else 0.0)
+            grown = patience.pause(self.put_off + 1, least, max(least, LONGEST_PUT_OFF_S))
+            self.later[grown, self.put_off + 1] += held[allowed:]
         return held[:allowed]
 
     def _write(self, held: Sequence[Held]) -> list[tuple[Held, list[Outgoing]]]:
@@ -152,8 +160,9 @@ class _Group:
         return moved
 
     def _put_off(self) -> None:
-        for pause, held in self.later.items():
-            errands.run_many(self.tenant_id, [(each.id, each.flow_id) for each in held], pause_s=pause)
+        for (pause, put_off), held in self.later.items():
+            messages = [(each.id, each.flow_id) for each in held]
+            errands.run_many(self.tenant_id, messages, pause_s=pause, put_off=put_off)
         self.later.clear()
 
     def _send(self, going: dict[str, tuple[Held, list[Outgoing]]]) -> Counter[str]:
@@ -170,7 +179,7 @@ class _Group:
             judgement = verdicts.judge(held, several, self.claim, now, takes_keys=self.account.provider.takes_keys)
             judged.append((held, judgement.move))
             if judgement.pause_s is not None:
-                self.later[judgement.pause_s].append(held)
+                self.later[judgement.pause_s, 0].append(held)
         with transaction.atomic(durable=True):
             moved = states.move([move for _, move in judged], now)
             telling.tell(self.tenant_id, [_told(each, move) for each, move in judged if each.id in moved])

@@ -188,7 +188,12 @@ def test_a_rate_lets_through_what_it_can_and_the_rest_comes_later(passage, ada, 
 
     assert sorted(each.status for each in Delivery.objects.all()) == ["queued", "queued", "sent"]
     pending = Activity.objects.get(status="pending")
-    assert (len(pending.input["ids"]), pending.due_at > pending.created_at) == (2, True)
+    assert (len(pending.input["ids"]), pending.input["put_off"]) == (2, 1)
+
+    # Held back again, they come back more rarely.
+    make_due()
+    hand_over()
+    assert Activity.objects.get(status="pending").input["put_off"] == 2
 
 
 def test_without_a_channel_nothing_is_sent(passage, ada, post, tenant):
