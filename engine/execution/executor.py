@@ -11,6 +11,7 @@ from engine import ports
 from engine.execution import program
 from engine.execution.burst import Burst
 from engine.execution.caps import CapsOfRun
+from engine.execution.leaving import fail, go_on
 from engine.execution.program import CompiledNode
 from engine.execution.tokens import HELD, RUNNING
 from engine.moments import iso
@@ -21,17 +22,13 @@ from engine.nodes.wakeups import EventArrived, TimerFired, Wakeup
 JSON = dict[str, Any]
 logger = logging.getLogger(__name__)
 
-# What went wrong with a node, as an event and a step tell it.
-Trouble = tuple[str, str]
-
 
 class Executor:
     """
     Drives the tokens of one burst.
 
     `waits` gathers the tokens that began to wait for an event: the loop takes their participants' locks and looks back
-    into the inbox
-    before it writes them, and may drive the burst again with what it found.
+    into the inbox before it writes them, and may drive the burst again with what it found.
     """
 
     def __init__(
@@ -114,7 +111,7 @@ class Executor:
             self.burst.record("token_joined", {"node": node_id, "from": None, "absorbed": False})
             return
         if compiled.node is None:
-            self._fail(compiled, ("unknown_type", compiled.trouble))
+            fail(self.burst, compiled, ("unknown_type", compiled.trouble))
             return
         wake = self.burst.state.tokens[node_id]["wake"]
         if wake is not None and wake["by"] == "activity":
@@ -154,7 +151,7 @@ class Executor:
             case Waiting():
                 self._wait(compiled, outcome)
             case Failed():
-                self._fail(compiled, (outcome.code, outcome.reason), outcome.result)
+                fail(self.burst, compiled, (outcome.code, outcome.reason), outcome.result)
             case _:
                 assert_never(outcome)
 
@@ -171,14 +168,16 @@ class Executor:
     ) -> None:
         burst = self.burst
         if not (compiled.edges.get(branch) or compiled.is_end or (ends and ends.ends)):
-            self._fail(
-                compiled, ("no_edge", f"No edge leads on from {compiled.id} for the branch {branch or '(none)'}.")
+            fail(
+                burst,
+                compiled,
+                ("no_edge", f"No edge leads on from {compiled.id} for the branch {branch or '(none)'}."),
             )
             return
         if effects:
             self._affect(effects)
         n = burst.end_step(compiled.id, status="completed", branch=branch, output=result)
-        self._go_on(compiled, branch, result, step=n)
+        go_on(burst, compiled, branch, result, step=n)
         if ends is not None and ends.goal:
             facts = {"facts": ends.facts} if ends.facts else {}
             burst.record("goal_reached", {"name": ends.goal, "node": compiled.id, "event": None, **facts})
@@ -194,31 +193,6 @@ class Executor:
             if isinstance(effect, ports.ProfileChange) and self.step.participant is not None:
                 self.step.participant = ports.bound().profiles.changed(self.step.participant, effect)
                 self.step.preferences = self.step.preferences and self.step.preferences.after(effect)
-
-    # Ends the token and sends one along each edge of the branch; where a token is or was already, it is absorbed.
-    def _go_on(self, compiled: CompiledNode, branch: str | None, result: JSON, *, step: int) -> None:
-        burst, tokens, outcomes = self.burst, self.burst.state.tokens, self.burst.state.outcomes
-        targets = compiled.edges.get(branch, ())
-        going = [pair for pair in targets if pair[0] not in tokens and pair[0] not in outcomes]
-        burst.record(
-            "node_completed",
-            {
-                "token": compiled.id,
-                "node": compiled.id,
-                "type": compiled.type,
-                "branch": branch,
-                "result": result,
-                "next": [pair[0] for pair in going],
-                "next_types": [pair[1] for pair in going],
-                "step": step,
-                "started_at": tokens[compiled.id]["since"],
-            },
-        )
-        burst.context_changed = True
-        if len(going) < len(targets):
-            for pair in targets:
-                if pair not in going:
-                    burst.record("token_joined", {"node": pair[0], "from": compiled.id, "absorbed": True})
 
     def _wait(self, compiled: CompiledNode, wait: Waiting) -> None:
         burst = self.burst
@@ -251,36 +225,18 @@ class Executor:
             payload = node.prepare(compiled.config, self.step)
         except (Exception, SystemExit) as error:
             logger.exception("node.raised", extra={"node": compiled.id, "instance": self.burst.state.id})
-            self._fail(compiled, ("error", f"{type(error).__name__}: {error}"))
+            fail(self.burst, compiled, ("error", f"{type(error).__name__}: {error}"))
             return
         self.burst.begin_step(compiled.id, status="waiting", step_input=payload)
         self.burst.schedule(compiled.id, kind="node", target=compiled.type, payload=payload, policy=compiled.policy)
 
     def _take_activity(self, compiled: CompiledNode, wake: JSON) -> None:
         if "error" in wake:
-            self._fail(compiled, (wake["error"]["code"], wake["error"]["detail"]), wake["error"].get("result"))
+            fail(self.burst, compiled, (wake["error"]["code"], wake["error"]["detail"]), wake["error"].get("result"))
             return
         outcome = wake["outcome"]
         ends = Completed(ends=outcome["ends"], reason=outcome["reason"]) if outcome.get("ends") else None
         self._complete(compiled, outcome["branch"], outcome["result"], ends)
-
-    # A node that cannot do its work: what follows is the author's choice, else the instance fails. The step row stays
-    # failed.
-    def _fail(self, compiled: CompiledNode, trouble: Trouble, result: JSON | None = None) -> None:
-        burst, (code, detail) = self.burst, trouble
-        error = {"code": code, "detail": detail[:2000]}
-        n = burst.end_step(compiled.id, status="failed", error=error)
-        burst.record("node_failed", {"node": compiled.id, "type": compiled.type, "step": n, "error": error})
-        choice = "fail"
-        if compiled.node is not None and code not in ("no_edge", "unknown_type"):
-            choice = getattr(compiled.config, "on_failure", None) or compiled.node.on_failure
-        branch = {"continue": None, "branch": "failed"}.get(choice)
-        if choice == "exit":
-            burst.end("exited", {"reason": "error", "detail": detail[:2000], "node": compiled.id})
-        elif choice in ("continue", "branch") and compiled.edges.get(branch):
-            self._go_on(compiled, branch, {"status": "failed", "error": error, **(result or {})}, step=n)
-        else:
-            burst.fail(code, detail, compiled.id)
 
     # --- joins ---
 
