@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 import structlog
+from django.conf import settings
 
 from engine import clock
 from engine.nodes import config
@@ -25,7 +26,8 @@ from tenants.vault import UnreadableSecret
 KEPT_S: Final = 2.0
 KEPT_MOST: Final = 10_000
 # The inbox is in our own tables: every tenant has it, and there is nothing to set up.
-BUILT_IN: Final = {"in_app": "in_app"}
+IN_APP: Final = "in_app"
+NO_PROVIDER: Final = "none"
 
 log = structlog.get_logger(__name__)
 
@@ -115,11 +117,17 @@ def _split(name: str) -> tuple[str, str | None]:
 
 # Of several channels without a default the oldest is as good as any, and always the same.
 def _find(tenant_id: UUID, channel: str, name: str) -> Account | None:
-    rows = Channel.objects.for_tenant(tenant_id).filter(channel=channel, enabled=True)
-    if name:
-        rows = rows.filter(name=name)
-    row = rows.order_by("-is_default", "id").first()
+    rows = Channel.objects.for_tenant(tenant_id).filter(channel=channel, **({"name": name} if name else {}))
+    row = rows.filter(enabled=True).order_by("-is_default", "id").first()
     if row is not None:
         return account_of(row)
-    provider = None if name else BUILT_IN.get(channel)
-    return None if provider is None else Account(None, tenant_id, channel, registry.get(provider))
+    provider = _provider_of(channel)
+    # Whoever has switched a channel off wants nothing sent, not even into a log.
+    if name or provider == NO_PROVIDER or (channel != IN_APP and rows.exists()):
+        return None
+    return Account(None, tenant_id, channel, registry.get(provider))
+
+
+# In somebody else's project nothing goes to a log unless its settings say so.
+def _provider_of(channel: str) -> str:
+    return IN_APP if channel == IN_APP else str(getattr(settings, "KALCIFER_DEFAULT_PROVIDER", NO_PROVIDER))

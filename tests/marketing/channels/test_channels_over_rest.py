@@ -106,7 +106,8 @@ def test_credentials_do_not_move_to_another_address(api):
     assert api.patch(f"/api/v1/channels/{channel['id']}", anew).status_code == 200
 
 
-def test_a_named_account_and_the_default_one_are_found(api, tenant):
+def test_a_named_account_and_the_default_one_are_found(api, tenant, settings):
+    settings.KALCIFER_DEFAULT_PROVIDER = "none"
     api.post("/api/v1/channels", SENDGRID)
     api.post("/api/v1/channels", {**SENDGRID, "name": "backup"})
 
@@ -115,6 +116,17 @@ def test_a_named_account_and_the_default_one_are_found(api, tenant):
     assert accounts.account_for(tenant.pk, "email", "nobody") is None
     wanted = ["email", "email:backup", "email:nobody", "sms", "in_app", "in_app:x"]
     assert accounts.usable(tenant.pk, wanted) == {"email", "email:backup", "in_app"}
+
+
+def test_who_has_set_up_nothing_sends_to_the_log(tenant):
+    assert accounts.account_for(tenant.pk, "push").provider.name == "log"
+    assert accounts.account_for(tenant.pk, "push", "mine") is None
+
+
+def test_who_has_switched_a_channel_off_sends_nothing(api, tenant):
+    api.post("/api/v1/channels", {**SENDGRID, "enabled": False})
+
+    assert accounts.account_for(tenant.pk, "email") is None
 
 
 def test_credentials_of_another_key_are_as_good_as_none(channel_of, tenant, settings):

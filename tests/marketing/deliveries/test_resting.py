@@ -196,7 +196,8 @@ def test_a_rate_lets_through_what_it_can_and_the_rest_comes_later(passage, ada, 
     assert Activity.objects.get(status="pending").input["put_off"] == 2
 
 
-def test_without_a_channel_nothing_is_sent(passage, ada, post, tenant):
+def test_without_a_channel_and_a_provider_for_that_nothing_is_sent(passage, ada, post, tenant, settings):
+    settings.KALCIFER_DEFAULT_PROVIDER = "none"
     flow = line(send())
     run = passage(flow)
     Channel.objects.all().delete()
