@@ -10,6 +10,7 @@ from django.db import connection
 from engine import activities, connections, event_router, operations, timers, triggers
 from engine.execution import loop
 from engine.ports import Message
+from marketing.channels import accounts
 from marketing.channels.provider import Permanent, Report
 from marketing.deliveries import handing, reports
 from marketing.deliveries.queueing import Sender
@@ -192,6 +193,7 @@ def counted(monkeypatch):
 
 
 def test_many_messages_cost_as_many_statements_as_one(flow_of, customer, post, monkeypatch):
+    monkeypatch.setattr(accounts, "KEPT_S", 3_600.0)
     flow = flow_of(line(send()))
     asked = []
     # The first round is for what is looked up once in a process.
