@@ -19,6 +19,8 @@ from psycopg.types.string import TextLoader
 # Only what says `prepare=True` is prepared at its first call; so many statements are kept per connection.
 PREPARE_THRESHOLD = 5
 PREPARED_MAX = 500
+# A lock that was not to be had in time, a deadlock, a serialisation failure.
+_IN_THE_WAY = frozenset(("55P03", "40P01", "40001"))
 
 _MOMENTS = cast("type[Loader]", psycopg.adapters.get_loader(psycopg.adapters.types["timestamptz"].oid, Format.TEXT))
 
@@ -70,6 +72,11 @@ def execute(statement: str, parameters: Any = None) -> Cursor:
     # Errors come out as Django's, so that callers know one family of them.
     with connection.wrap_database_errors:
         return Cursor(raw()).execute(statement, parameters, prepare=True)
+
+
+def is_in_the_way(error: BaseException) -> bool:
+    """Tell whether an error of the database says only that somebody held what was wanted: later it may go well."""
+    return getattr(error.__cause__, "sqlstate", None) in _IN_THE_WAY
 
 
 def copy(statement: str, lines: Iterable[str]) -> None:

@@ -15,6 +15,7 @@ from cronsim import CronSim, CronSimError
 from django.db import transaction
 
 from engine import clock, errors, triggers, values
+from engine.connections import is_in_the_way
 from engine.models import FlowSchedule
 from engine.nodes import duration
 from tenants.errors import Invalid, KalciferError, Problem
@@ -106,34 +107,42 @@ def run_due(now: datetime | None = None) -> int:
     Start what is due, one transaction per schedule; give how many schedules ran.
 
     The row's lock and its `next_at` are the key of a due moment: whoever comes second finds it moved on. Moments that
-    were missed are made up for once.
+    were missed are made up for once. One whose start meets somebody's locks stays due, for the next time.
     """
-    ran = 0
-    while _run_one(now or clock.now()):
+    ran, passed_over = 0, set[UUID]()
+    while _run_one(now or clock.now(), passed_over):
         ran += 1
-    return ran
+    return ran - len(passed_over)
 
 
-def _run_one(now: datetime) -> bool:
+def _run_one(now: datetime, passed_over: set[UUID]) -> bool:
     with transaction.atomic(durable=True):
-        due = FlowSchedule.objects.filter(enabled=True, next_at__lte=now).order_by("next_at", "id")
-        schedule = due.select_for_update(skip_locked=True, of=("self",)).first()
+        due = FlowSchedule.objects.filter(enabled=True, next_at__lte=now).exclude(pk__in=passed_over)
+        schedule = due.order_by("next_at", "id").select_for_update(skip_locked=True, of=("self",)).first()
         if schedule is None:
             return False
+        result = _result(schedule)
+        if result is None:
+            passed_over.add(schedule.pk)
+            return True
         schedule.last_at = schedule.next_at
-        schedule.last_result = _result(schedule)
+        schedule.last_result = result
         schedule.next_at = next_moment(schedule, now)
         schedule.enabled = schedule.next_at is not None
         schedule.save(update_fields=["last_at", "last_result", "next_at", "enabled"])
     return True
 
 
-# Whatever goes wrong is written on the schedule, which moves on: it must not keep the others from their turn.
-def _result(schedule: FlowSchedule) -> JSON:
+# Whatever goes wrong is written on the schedule, which moves on: it must not keep the others from their turn. Where
+# only somebody was in the way, its moment would be lost for nothing: then there is no result.
+def _result(schedule: FlowSchedule) -> JSON | None:
     try:
         with transaction.atomic():
             return _start_all(schedule)
     except Exception as error:
+        if is_in_the_way(error):
+            logger.warning("schedule.put_off", exc_info=True, extra={"schedule": str(schedule.pk)})
+            return None
         if not isinstance(error, KalciferError):
             logger.exception("schedule.failed", extra={"schedule": str(schedule.pk)})
         code = error.code if isinstance(error, KalciferError) else "error"

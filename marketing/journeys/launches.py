@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from typing import Final
+from uuid import UUID
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from engine import clock, values
-from engine.connections import execute
+from engine.connections import execute, is_in_the_way
 from engine.moments import iso
 from marketing.journeys.holding import held
 from marketing.journeys.lifecycle import launch
@@ -28,14 +29,21 @@ def is_due() -> bool:
 
 
 def run(slice_s: float) -> bool:
-    """Launch until nothing is due, or the slice is over."""
-    until, did = time.monotonic() + slice_s, False
+    """Launch until nothing is due, or the slice is over; what meets somebody's locks is due the next time too."""
+    until, did, passed_over = time.monotonic() + slice_s, False, set[UUID]()
     while time.monotonic() < until:
-        journey = Journey.objects.filter(launch_at__lte=clock.now()).order_by("launch_at", "pk").first()
+        due = Journey.objects.filter(launch_at__lte=clock.now()).exclude(pk__in=passed_over)
+        journey = due.order_by("launch_at", "pk").first()
         if journey is None:
             break
-        _launch(journey)
-        did = True
+        try:
+            _launch(journey)
+            did = True
+        except DatabaseError as error:
+            if not is_in_the_way(error):
+                raise
+            logger.warning("journey.put_off", exc_info=True, extra={"journey": str(journey.pk)})
+            passed_over.add(journey.pk)
     return did
 
 
@@ -49,6 +57,8 @@ def _launch(journey: Journey) -> None:
             with transaction.atomic():
                 launch(journey, include_existing=journey.include_existing, by=ACTOR)
         except Exception as error:
+            if is_in_the_way(error):
+                raise
             logger.warning("journey.not_launched", exc_info=True, extra={"journey": str(journey.pk)})
             code = error.code if isinstance(error, KalciferError) else "error"
             facts = {"at": iso(due), "code": code, "detail": values.storable(str(error))}

@@ -13,8 +13,10 @@ from engine.models import FlowSchedule, StoredEvent
 from flows import lifecycle
 from flows.models import Flow, FlowInstance
 from tenants.errors import Invalid
+from tenants.models import Tenant
 from tests.engine.conftest import NOON, FakeClock
 from tests.engine.operating import in_parallel, waiting
+from tests.support.races import held_by_somebody
 
 
 @pytest.fixture(autouse=True)
@@ -168,6 +170,28 @@ def test_one_that_fails_says_so_and_does_not_hold_up_the_others(flow: Flow, now:
     assert bad.last_result["error"] == {"code": "error", "detail": "no such table: �"}
     assert bad.next_at == NOON + timedelta(hours=2)
     assert good.last_result["started"] == 2
+
+
+def test_one_that_meets_a_lock_has_its_turn_later(flow: Flow, now: FakeClock) -> None:
+    def locking(tenant: Tenant) -> list[str]:
+        return [
+            str(key) for key in Tenant.objects.select_for_update().filter(pk=tenant.pk).values_list("pk", flat=True)
+        ]
+
+    schedules.register_audience("locking", locking)
+    held = made(flow, kind="once", at=NOON + timedelta(minutes=30), participants=[], audience="locking")
+    free = made(flow, kind="interval", every="1h")
+    now.advance(hours=1)
+
+    with held_by_somebody("SELECT 1 FROM tenants WHERE id = %s FOR UPDATE", [flow.tenant_id]):
+        assert schedules.run_due() == 1
+    held.refresh_from_db()
+    free.refresh_from_db()
+    assert (held.enabled, held.last_at, free.last_result["started"]) == (True, None, 2)
+
+    assert schedules.run_due() == 1
+    held.refresh_from_db()
+    assert (held.enabled, held.last_result["started"]) == (False, 1)
 
 
 def test_a_disabled_one_rests(flow: Flow, now: FakeClock) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Self, TypeVar
 
+import psycopg
 from django.db import connection
 
 from engine.connections import execute
@@ -60,3 +62,17 @@ class Meanwhile:
 def wait_until_somebody_is_blocked() -> None:
     """Return when a session of this database waits for a lock."""
     wait_for(lambda: execute(BLOCKED).fetchone(), what="somebody to wait for a lock")
+
+
+@contextmanager
+def held_by_somebody(query: str, parameters: Sequence[object]) -> Iterator[None]:
+    """Have another connection hold the rows that a query locks; whoever wants them here gives up soon."""
+    address = connection.get_connection_params()
+    other = psycopg.connect(**{name: address[name] for name in address if name not in {"cursor_factory", "context"}})
+    try:
+        other.execute(query.encode(), parameters)
+        execute("SET lock_timeout = '50ms'")
+        yield
+    finally:
+        execute("RESET lock_timeout")
+        other.close()

@@ -19,7 +19,7 @@ from typing import Final
 import structlog
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 
-from engine.connections import execute
+from engine.connections import execute, is_in_the_way
 from engine.errors import SagaFinished
 from engine.sagas.local import rounds
 from engine.sagas.local.leases import GIVE_BACK, Leases
@@ -125,7 +125,7 @@ class Journal:
         try:
             done = play()
         except (OperationalError, InterfaceError) as error:
-            if _is_in_the_way(error) and len(pilots) > 1:
+            if is_in_the_way(error) and len(pilots) > 1:
                 self._by_halves(pilots)
                 return
             log.warning("saga.journal_waits", sagas=len(pilots), error=str(error).strip())
@@ -213,11 +213,6 @@ class Journal:
 def _obey(orders: Sequence[tuple[Runner, list[Order]]]) -> None:
     for runner, each in orders:
         runner.obey(each)
-
-
-# A lock timeout or a deadlock: somebody's row is held, and the others need not wait for it.
-def _is_in_the_way(error: Exception) -> bool:
-    return getattr(error.__cause__, "sqlstate", None) in {"55P03", "40P01", "40001"}
 
 
 def _refuse(news: News) -> None:

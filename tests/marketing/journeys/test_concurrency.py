@@ -22,7 +22,7 @@ from tests.engine.conftest import NOON, FakeClock
 from tests.marketing.journeys.conftest import BY_SEGMENT, settle
 from tests.marketing.journeys.test_intakes import AT_ONCE, become, entries
 from tests.support.passage import run_until_idle
-from tests.support.races import at_once
+from tests.support.races import at_once, held_by_somebody
 from tests.support.soundness import assert_all_sound
 
 
@@ -89,6 +89,20 @@ def test_two_workers_launch_what_is_due_once(journey: Callable[..., Journey], no
 
     assert set(Journey.objects.values_list("status", "launch_at", "launch_error")) == {("active", None, None)}
     assert set(Flow.objects.values_list("status", "active_version__number")) == {("active", 1)}
+
+
+def test_a_launch_that_finds_its_flow_held_is_made_later(journey: Callable[..., Journey], now: FakeClock) -> None:
+    held, _ = (journey(name=name, schedule={"launch_at": NOON.replace(hour=13)}) for name in ("held", "free"))
+    now.advance(hours=1)
+
+    with held_by_somebody("SELECT 1 FROM flow_versions WHERE flow_id = %s FOR UPDATE", [held.flow_id]):
+        launches.run(10.0)
+    assert list(Journey.objects.order_by("name").values_list("name", "status", "launch_error")) == [
+        ("free", "active", None), ("held", "draft", None)
+    ]  # fmt: skip
+
+    launches.run(10.0)
+    assert Journey.objects.get(pk=held.pk).status == "active"
 
 
 def test_journeys_agree_with_their_flow_whoever_switches_it(journey: Callable[..., Journey]) -> None:
