@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 from django.db import transaction
 
-from engine import operations
+from engine import clock, operations
 from engine.connections import execute
 from engine.event_store.events import INSTANCE
 from engine.event_store.rows import COLUMNS, event_of
@@ -72,6 +72,35 @@ FORGET_EVENTS = """
       FROM unnest(%s::text[], %s::text[]) AS n(id, pseudonym)
      WHERE e.tenant_id = %s AND e.participant_id = n.id
 """
+# Whoever deletes the moment of a promise decides what becomes of it; one that is being begun just now is.
+FORGET_PROMISES = """
+    WITH named AS MATERIALIZED (
+        SELECT w.id, n.pseudonym FROM scheduled_work w JOIN unnest(%(ids)s::text[], %(pseudonyms)s::text[])
+               AS n(id, pseudonym) ON n.id = w.payload ->> 'participant_id'
+         WHERE w.tenant_id = %(tenant)s AND w.kind = 'flow'
+    ), taken AS (
+        DELETE FROM timers t USING named WHERE t.id = named.id AND t.instance_id IS NULL RETURNING t.id
+    )
+    UPDATE scheduled_work w
+       SET payload = w.payload || jsonb_build_object(
+               'participant_id', named.pseudonym, 'context', '{}'::jsonb, 'correlation_key', NULL),
+           error = CASE WHEN w.error IS NULL THEN NULL ELSE w.error || '{"detail": ""}'::jsonb END,
+           status = CASE WHEN taken.id IS NULL THEN w.status ELSE 'cancelled' END,
+           ended_at = CASE WHEN taken.id IS NULL THEN w.ended_at ELSE %(now)s END
+      FROM named LEFT JOIN taken USING (id) WHERE w.id = named.id
+"""
+# A schedule that has nobody left to start rests.
+FORGET_SCHEDULES = """
+    WITH named AS MATERIALIZED (
+        SELECT id, participants - %(ids)s::text[] AS others FROM flow_schedules
+         WHERE tenant_id = %(tenant)s AND participants ?| %(ids)s::text[] ORDER BY id FOR UPDATE
+    )
+    UPDATE flow_schedules s
+       SET participants = n.others, enabled = s.enabled AND n.others <> '[]',
+           context = CASE WHEN n.others = '[]' THEN '{}' ELSE s.context END,
+           next_at = CASE WHEN n.others = '[]' THEN NULL ELSE s.next_at END
+      FROM named n WHERE s.id = n.id
+"""
 FORGET_SUBSCRIPTIONS = "DELETE FROM event_subscriptions WHERE tenant_id = %s AND participant_id = ANY(%s)"
 FORGET_ENTRIES = "DELETE FROM flow_entries WHERE tenant_id = %s AND participant_id = ANY(%s)"
 
@@ -101,6 +130,14 @@ def end_runs(tenant_id: str, participant_ids: Sequence[str], *, actor: str = "")
         verdicts = operations.exit_many(ids, code=DELETED, metadata=metadata)
         if all(verdict.refusal is not None for verdict in verdicts):
             return
+
+
+def forget_starts(tenant_id: str, pseudonyms: Mapping[str, str]) -> None:
+    """Take these participants out of schedules, and take back the starts that were promised for them."""
+    named = {"tenant": tenant_id, "ids": list(pseudonyms), "pseudonyms": list(pseudonyms.values()), "now": clock.now()}
+    with transaction.atomic(durable=True):
+        execute(FORGET_PROMISES, named)
+        execute(FORGET_SCHEDULES, named)
 
 
 def forget_runs(tenant_id: str, pseudonyms: Mapping[str, str]) -> bool:

@@ -46,7 +46,7 @@ FORGET: Final = (
     UPDATE deliveries d
        SET participant_id = n.pseudonym, recipient = '', payload = '{}', rendered = NULL, collapse_key = '',
            due_at = NULL,
-           history = (SELECT coalesce(jsonb_agg(h - 'detail'), '[]') FROM jsonb_array_elements(d.history) AS h),
+           history = (SELECT coalesce(jsonb_agg(h - 'detail' - 'url'), '[]') FROM jsonb_array_elements(d.history) AS h),
            reason = CASE WHEN d.status IN ('queued', 'claimed') AND d.claim = '' THEN 'participant_deleted'
                          ELSE d.reason END,
            status = CASE WHEN d.status IN ('queued', 'claimed') AND d.claim = '' THEN 'cancelled' ELSE d.status END
@@ -148,6 +148,7 @@ def erase_one() -> bool:
     facts = {"tenant": tenant_id, "id": customer.pk, "external_id": customer.external_id}
     names = [found[0] for found in execute(NAMES, facts).fetchall()]
     pseudonyms = {name: pseudonym_of(tenant_id, name) for name in names}
+    erasure.forget_starts(tenant_id, pseudonyms)
     erasure.end_runs(tenant_id, names, actor=actor)
     if not erasure.forget_runs(tenant_id, pseudonyms):
         return False

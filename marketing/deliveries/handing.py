@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from engine.nodes.outcomes import Completed, Outcome
 from marketing.channels import gate
 from marketing.channels.accounts import account_for
 from marketing.channels.provider import Account, Outgoing, Unknown, Verdict
+from marketing.customers.erasure import PREFIX as PSEUDONYM
 from marketing.deliveries import errands, letters, reading, sifting, states, suppressions, telling, verdicts
 from marketing.deliveries.reading import Held
 from marketing.deliveries.sifting import Refusal
@@ -152,10 +153,10 @@ class _Group:
         )
 
     # Whoever was moved by somebody else meanwhile (cancelled, claimed, replaced by a newer one) is left alone.
-    def _claim(self, now: datetime) -> set[str]:
+    def _claim(self, now: datetime) -> Mapping[str, str]:
         with transaction.atomic(durable=True):
             moved = states.move([move for _, move in self.moves], now)
-            telling.tell(self.tenant_id, [_told(each, move) for each, move in self.moves if each.id in moved])
+            telling.tell(self.tenant_id, list(_told(self.moves, moved)))
             self._put_off()
         return moved
 
@@ -182,7 +183,7 @@ class _Group:
                 self.later[judgement.pause_s, 0].append(held)
         with transaction.atomic(durable=True):
             moved = states.move([move for _, move in judged], now)
-            telling.tell(self.tenant_id, [_told(each, move) for each, move in judged if each.id in moved])
+            telling.tell(self.tenant_id, list(_told(judged, moved)))
             answered = zip(messages, given, strict=True)
             suppressions.learn_many(self.tenant_id, [(each.channel, each.recipient, said) for each, said in answered])
             self._put_off()
@@ -201,8 +202,12 @@ class _Group:
         return [*given[: len(messages)], *[Unknown("no_verdict", "The provider gave no verdict.")] * missing]
 
 
-def _told(held: Held, move: Move) -> Told:
-    return Told(
-        held.id, held.channel, held.participant_id, held.flow_id, held.instance_id, held.node_id, held.template_id,
-        held.awaited, move.status, move.reason,
-    )  # fmt: skip
+# Told is whose message it is by now, and nothing of whom was erased since it was read.
+def _told(moves: Iterable[tuple[Held, Move]], moved: Mapping[str, str]) -> Iterator[Told]:
+    for each, move in moves:
+        whose = moved.get(each.id, PSEUDONYM)
+        if not whose.startswith(PSEUDONYM):
+            yield Told(
+                each.id, each.channel, whose, each.flow_id, each.instance_id, each.node_id, each.template_id,
+                each.awaited, move.status, move.reason,
+            )  # fmt: skip

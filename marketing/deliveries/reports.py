@@ -140,9 +140,12 @@ def _apply(message: _Seen, report: Report) -> None:
     message.message_id = message.message_id or report.message_id[:255] or None
     if _was_said(message, report) or len(message.history) >= LONGEST_HISTORY:
         return
-    entry: JSON = {"status": report.status, "at": clock.now().isoformat(), "detail": report.detail[:500]}
-    if url := _url(report):
-        entry["url"] = url
+    entry: JSON = {"status": report.status, "at": clock.now().isoformat(), "detail": ""}
+    # Of whom was erased it is noted what became of the message, and no word of theirs.
+    if not message.participant_id.startswith(erasure.PREFIX):
+        entry["detail"] = report.detail[:500]
+        if url := _url(report):
+            entry["url"] = url
     message.history.append(entry)
     message.added.append(entry)
     message.news.append(report)

@@ -11,7 +11,7 @@ from marketing import caps
 from marketing.customers.erasure import PREFIX
 from marketing.deliveries import errands
 from marketing.errors import NotResendable
-from marketing.models import Delivery
+from marketing.models import Customer, Delivery
 from marketing.models.delivery import DeliveryStatus
 from tenants.ids import uuid7
 
@@ -58,6 +58,10 @@ def _check(first: Delivery) -> None:
         raise NotResendable(f"A message that is {first.status} is not sent once more.")
     if first.participant_id.startswith(PREFIX):
         raise NotResendable("Whom it was for has been erased.")
+    # Held until the new message is written: an erasure that is asked for meanwhile finds it.
+    people = Customer.objects.for_tenant(first.tenant_id).filter(external_id=first.participant_id)
+    if Customer.State.DELETING in people.select_for_update(no_key=True).values_list("state", flat=True):
+        raise NotResendable("Whom it was for is being erased.")
     later = Delivery.objects.for_tenant(first.tenant_id).filter(participant_id=first.participant_id, resend_of=first.pk)
     if found := later.exclude(status__in=RESENDABLE).first():
         raise NotResendable(f"It has been sent once more already, as {found.pk}, which is {found.status}.")

@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 
 from engine.connections import execute
+from marketing.customers.erasure import PREFIX as PSEUDONYM
 from marketing.models import Delivery
 
 JSON = dict[str, Any]
@@ -30,6 +31,7 @@ _MAY: Final = f"(d.status, n.status) IN ({PATHS_SQL})"
 
 # Locks messages in the order of their ids and moves those that have the claim which their record names. The holder of a
 # claim is always heard: a provider's report may have been quicker than its verdict, and then only the rest is noted.
+# Of whom is erased meanwhile no word is noted.
 MOVE: Final = f"""
     WITH given AS MATERIALIZED (
         SELECT * FROM jsonb_to_recordset(%(records)s::jsonb) AS n(
@@ -52,11 +54,12 @@ MOVE: Final = f"""
                              WHEN n.sent_at > d.counted_at + interval '1 minute' THEN n.sent_at
                              ELSE d.counted_at END,
            history = d.history || jsonb_build_array(jsonb_build_object(
-               'status', n.status, 'at', %(now)s::text, 'detail', n.detail))
+               'status', n.status, 'at', %(now)s::text,
+               'detail', CASE WHEN starts_with(d.participant_id, '{PSEUDONYM}') THEN '' ELSE n.detail END))
       FROM locked JOIN given n USING (id)
      WHERE d.id = n.id AND d.claim = n.was_claim
        AND ({_MAY} OR n.was_claim <> '')
- RETURNING d.id
+ RETURNING d.id, d.participant_id
 """
 
 
@@ -85,9 +88,13 @@ class Move:
     sent_at: datetime | None = None
 
 
-def move(moves: Sequence[Move], now: datetime) -> set[str]:
-    """Make the moves in the caller's transaction; give the ids of those that were still where they had been seen."""
+def move(moves: Sequence[Move], now: datetime) -> dict[str, str]:
+    """
+    Make the moves in the caller's transaction; give the ids of those that were still where they had been seen.
+
+    Each with whose message it is by now: somebody who was erased since has another name.
+    """
     if not moves:
-        return set()
+        return {}
     records = orjson.dumps(list(moves)).decode()
-    return {row[0] for row in execute(MOVE, {"records": records, "now": now.isoformat()}).fetchall()}
+    return dict(execute(MOVE, {"records": records, "now": now.isoformat()}).fetchall())

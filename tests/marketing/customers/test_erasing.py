@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 
 from engine import event_router, inbox
-from engine.models import EventSubscription, InboundEvent, Job, StoredEvent
+from engine.models import EventSubscription, FlowSchedule, InboundEvent, Job, ScheduledWork, StoredEvent
+from engine.workflow_scheduler import WorkflowScheduler
 from flows.models import ExecutionStep, FlowInstance
 from marketing.customers import erasure
 from marketing.models import Consent, ConsentChange, Customer, Delivery
@@ -143,3 +146,32 @@ def test_everything_of_a_person_can_be_had_as_one_document(agree, api, life, cli
     assert len(found["consent_changes"]) == len(found["deliveries"]) == 1
     assert {"say", "wait"} <= {step["node_id"] for step in found["steps"]}
     assert client_of(other_tenant).get(f"/api/v1/customers/{SECRET}/export").status_code == 404
+
+
+def test_no_schedule_names_who_is_erased(api, customer, passage, tenant):
+    customer(SECRET)
+    flow = passage(line(node("t", "add_tag", {"tag": "x"})), SECRET).flow
+    facts = {"tenant": tenant, "flow": flow, "kind": "once", "next_at": "2040-01-01T00:00:00Z"}
+    alone = FlowSchedule.objects.create(participants=[SECRET], context={"word": SECRET}, **facts)
+    among = FlowSchedule.objects.create(participants=["bob", SECRET, "eve"], context={"x": 1}, **facts)
+
+    api.delete(f"/api/v1/customers/{SECRET}")
+    erasure.erase_one()
+
+    alone.refresh_from_db()
+    among.refresh_from_db()
+    assert (alone.participants, alone.enabled, alone.context) == ([], False, {})
+    assert (among.participants, among.enabled, among.context) == (["bob", "eve"], True, {"x": 1})
+
+
+def test_no_start_that_was_promised_names_who_is_erased(api, customer, passage, tenant, fake_time):
+    customer(SECRET)
+    flow = passage(line(node("t", "add_tag", {"tag": "x"})), SECRET).flow
+    scheduler = WorkflowScheduler(tenant)
+    scheduler.schedule_flow_sync(flow, SECRET, {"word": SECRET}, at=fake_time() + timedelta(days=1))
+
+    api.delete(f"/api/v1/customers/{SECRET}")
+    erasure.erase_one()
+
+    assert ScheduledWork.objects.get().status == "cancelled"
+    assert [table for table, text in everything_kept() if SECRET in text] == []
