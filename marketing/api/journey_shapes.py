@@ -27,7 +27,7 @@ class AudienceInput(serializers.Serializer[Any]):
     segment = serializers.CharField(max_length=255, help_text="The slug or id of a segment.")
 
 
-class ScheduleInput(serializers.Serializer[Any]):
+class JourneyScheduleInput(serializers.Serializer[Any]):
     """When a draft launches by itself, and when the audience is let in."""
 
     launch_at = MomentField(required=False, allow_null=True)

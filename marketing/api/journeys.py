@@ -14,7 +14,7 @@ from flows.api.graphs import GraphField
 from flows.lifecycle import Overdue
 from flows.models import Flow
 from marketing import journeys
-from marketing.api.journey_shapes import AudienceInput, GoalField, JourneyShape, LaunchShape, ScheduleInput
+from marketing.api.journey_shapes import AudienceInput, GoalField, JourneyScheduleInput, JourneyShape, LaunchShape
 from marketing.journeys import goals
 from marketing.journeys.catalog import MAX_TAG, MAX_TAGS
 from marketing.models import Journey, JourneyStatus
@@ -31,7 +31,7 @@ class JourneyFields(serializers.Serializer[Any]):
     description = serializers.CharField(max_length=5000, required=False, allow_blank=True)
     goal = GoalField(required=False, allow_null=True)
     audience = AudienceInput(required=False, allow_null=True)
-    schedule = ScheduleInput(required=False, allow_null=True)
+    schedule = JourneyScheduleInput(required=False, allow_null=True)
     tags = serializers.ListField(child=serializers.CharField(max_length=MAX_TAG), required=False, max_length=MAX_TAGS)
 
 

@@ -86,3 +86,10 @@ def test_pages_of_the_schema(client: Client) -> None:
 
 def test_nothing_in_the_schema_is_guessed(schema: dict[str, Any]) -> None:
     assert not GENERATOR_STATS._error_cache
+
+
+def test_no_shape_hides_another_of_its_name(schema: dict[str, Any]) -> None:
+    assert [each for each in GENERATOR_STATS._warn_cache if "identical names" in each] == []
+    components = schema["components"]["schemas"]
+    assert {"launch_at", "cron"} <= components["JourneyScheduleInput"]["properties"].keys()
+    assert {"participants", "cron"} <= components["ScheduleInput"]["properties"].keys()
