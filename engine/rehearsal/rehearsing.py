@@ -51,8 +51,9 @@ def rehearse(version: FlowVersion, plan: Plan) -> JSON:
     entry_node = triggers.entry_node_of(compiled, plan.entry_node)
     with read_only():
         burst = _open(version, compiled, plan, entry_node)
-        stage = Stage(Rehearser(burst, plan, _known(version, compiled, plan)), plan)
-        refusal = _refusal(compiled, entry_node, plan)
+        known = _known(version, compiled, plan)
+        stage = Stage(Rehearser(burst, plan, known), plan)
+        refusal = _refusal(compiled, entry_node, plan, known)
         if refusal is None:
             stage.play()
         told = report.of(stage, compiled, refusal)
@@ -131,10 +132,10 @@ def _kept_out(version: FlowVersion, compiled: Program, plan: Plan) -> list[JSON]
 
 
 # An event that would not have started the flow is told as such: its entry has a filter.
-def _refusal(compiled: Program, entry_node: str, plan: Plan) -> str | None:
+def _refusal(compiled: Program, entry_node: str, plan: Plan, known: Known) -> str | None:
     entry = compiled.nodes[entry_node]
     if entry.type != "event_entry" or entry.node is None:
         return None
-    scope = Scope(entry=plan.entry, event=plan.entry, now=plan.begins)
+    scope = Scope(entry=plan.entry, event=plan.entry, participant=known.profile, now=plan.begins)
     refusal: str | None = entry.node.refusal(entry.config, scope, occurred_at=plan.begins, now=plan.begins)  # type: ignore[attr-defined]  # an event_entry
     return refusal

@@ -28,7 +28,9 @@ class EventEntry(Node):
         """Which events start the flow."""
 
         event_type: str = Field(min_length=1, max_length=200, description="The event that starts the flow.")
-        filter: Rule = Field(EVERYTHING, description="A rule on the event's data; only matching events start the flow.")
+        filter: Rule = Field(
+            EVERYTHING, description="A rule on the event and profile; only matching events start the flow."
+        )
         max_event_age: Duration | None = Field(
             None, description="An event that happened longer ago than this starts nothing; without it, any age will do."
         )

@@ -46,7 +46,7 @@ def rehearse(flow_of):
 
     def play(raw, **plan):
         version = flow_of(raw).active_version
-        return rehearsing.rehearse(version, Plan(begins=NOON, profile={"properties": {}, "tags": []}, **plan))
+        return rehearsing.rehearse(version, Plan(**{"begins": NOON, "profile": {"properties": {}, "tags": []}} | plan))
 
     return play
 
@@ -203,6 +203,16 @@ def test_an_entry_that_the_filter_refuses_goes_nowhere(rehearse):
 
     assert rehearse(filtered)["exit_reason"] == "entry_filter"
     assert rehearse(filtered, entry={"plan": "trial"})["exit_reason"] == "silent"
+
+
+def test_the_filter_of_the_entry_sees_the_profile(rehearse):
+    filtered = ASK | {"nodes": [dict(node) for node in ASK["nodes"]]}
+    filtered["nodes"][0]["config"] = {
+        "event_type": "signed_up", "filter": {"path": "participant.plan", "op": "eq", "value": "pro"}
+    }  # fmt: skip
+
+    for plan, reason in (("pro", "silent"), ("free", "entry_filter")):
+        assert rehearse(filtered, profile={"properties": {"plan": plan}, "tags": []})["exit_reason"] == reason
 
 
 def test_parallel_branches_meet(rehearse):
