@@ -11,7 +11,9 @@ from django.http import HttpRequest
 
 from flows.admin import pages
 from flows.admin.pages import Button, FastPage, WithButtons
+from marketing.admin.channel_fields import config_help, credentials_help
 from marketing.channels import editing, gate, registry
+from marketing.channels.providers.log import Log
 from marketing.channels.recipients import normalised
 from marketing.deliveries import suppressions
 from marketing.deliveries.suppressions import New
@@ -30,16 +32,14 @@ def _providers() -> list[tuple[str, str]]:
 class ChannelForm(Form[Channel]):
     """A channel, checked as over REST."""
 
-    channel = forms.ChoiceField(choices=CHOICES)
-    provider = forms.ChoiceField(choices=_providers)
-    config = forms.JSONField(
-        required=False, help_text='As the provider\'s config_schema has it: {"from_email": "hello@example.com"}'
-    )
+    channel = forms.ChoiceField(choices=CHOICES, initial="email")
+    # The log carries every channel, and asks for nothing.
+    provider = forms.ChoiceField(choices=_providers, initial=Log.name)
+    config = forms.JSONField(required=False, initial=dict)
     credentials = forms.CharField(
         required=False,
         strip=False,
-        widget=forms.PasswordInput(render_value=False),
-        help_text='JSON, as the provider\'s credentials_schema has it: {"api_key": …}. Empty leaves them as they are.',
+        widget=forms.PasswordInput(render_value=False, attrs={"size": 60}),
     )
     # Not the model's own: that there is one default is kept by the verb, which takes it from the other.
     default = forms.BooleanField(required=False, help_text="It takes the place of the present one.")
@@ -50,6 +50,9 @@ class ChannelForm(Form[Channel]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name, told in (("config", config_help), ("credentials", credentials_help)):
+            if name in self.fields:
+                self.fields[name].help_text = told(self.instance.provider)
         if not self.instance._state.adding:  # noqa: SLF001  # Django's way to tell
             self.initial["default"] = self.instance.is_default
             for name in {"channel", "provider"} & self.fields.keys():
@@ -112,21 +115,33 @@ class ChannelAdmin(WithButtons[Channel]):
     searched = ("name",)
     fields = (
         "tenant", "name", "channel", "provider", "config", "credentials", "default", "enabled", "rate_per_second",
-        "gate_text", "created_at", "updated_at",
+        "health", "created_at", "updated_at",
     )  # fmt: skip
-    readonly_fields = ("gate_text", "created_at", "updated_at")
+    readonly_fields = ("health", "created_at", "updated_at")
 
-    @admin.display(description="gate")
-    def gate_text(self, channel: Channel) -> str:
-        """Show whether messages go through."""
+    @admin.display(description="health")
+    def health(self, channel: Channel) -> str:
+        """Show whether messages go through, or the provider is left in peace."""
         found = getattr(channel, "gate", None)
         if found is None or found.closed_until is None:
-            return "open"
-        return f"rests until {found.closed_until:%Y-%m-%d %H:%M:%S} UTC after {found.failures} failures in a row"
+            return "working: messages go through"
+        return f"resting until {found.closed_until:%Y-%m-%d %H:%M:%S} UTC after {found.failures} failures in a row"
+
+    @admin.display(description="has credentials", boolean=True)
+    def has_credentials(self, channel: Channel) -> bool:
+        """Show whether there are any, and nothing of them."""
+        return bool(channel.ciphertext)
 
     def buttons(self) -> tuple[Button[Channel], ...]:
         """Try again at once."""
         return (Button("open", "Try again now", _open, shown=lambda row: hasattr(row, "gate")),)
+
+    def get_fields(self, request: HttpRequest, obj: Channel | None = None) -> Any:
+        """Who may only look is shown what is kept."""
+        if self.has_change_permission(request, obj):
+            return self.fields
+        shown = {"credentials": "has_credentials", "default": "is_default"}
+        return tuple(shown.get(name, name) for name in self.fields)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Channel | None = None) -> Any:
         """A channel does not move to another tenant."""

@@ -40,10 +40,10 @@ class ChannelInput(ChannelFields):
     provider = serializers.CharField(max_length=32)
 
 
-class GateShape(serializers.Serializer[Any]):
+class HealthShape(serializers.Serializer[Any]):
     """Whether messages go through; `rests_until` is when the next try is made after failures in a row."""
 
-    state = serializers.ChoiceField(["open", "resting"])
+    state = serializers.ChoiceField(["working", "resting"])
     failures = serializers.IntegerField()
     rests_until = serializers.DateTimeField(allow_null=True)
 
@@ -60,7 +60,7 @@ class ChannelShape(serializers.Serializer[Any]):
     is_default = serializers.BooleanField()
     enabled = serializers.BooleanField()
     rate_per_second = serializers.IntegerField(allow_null=True)
-    gate = GateShape()
+    health = HealthShape()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 
@@ -137,13 +137,13 @@ class ProvidersView(TenantView):
 def shape_of(row: Channel) -> dict[str, Any]:
     """A channel as clients see it."""
     facts = {name: getattr(row, name) for name in PLAIN}
-    shown = ChannelShape({**facts, "has_credentials": bool(row.ciphertext), "gate": _gate(row)})
+    shown = ChannelShape({**facts, "has_credentials": bool(row.ciphertext), "health": _health(row)})
     return dict(shown.data)
 
 
-def _gate(row: Channel) -> dict[str, Any]:
+def _health(row: Channel) -> dict[str, Any]:
     gate: ChannelGate | None = getattr(row, "gate", None)
     until = None if gate is None else gate.closed_until
     rests = until is not None and until > now()
     failures = 0 if gate is None else gate.failures
-    return {"state": "resting" if rests else "open", "failures": failures, "rests_until": until if rests else None}
+    return {"state": "resting" if rests else "working", "failures": failures, "rests_until": until if rests else None}

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from engine import clock
@@ -75,7 +76,7 @@ def test_a_resting_channel_is_opened_by_hand(operator, channel_of):
     channel = channel_of()
     account = accounts.account_of(channel)
     gate.tell(account, [Transient("http_503")] * 5)
-    assert "rests until" in operator.get(address("channel", "change", channel.pk)).content.decode()
+    assert "resting until" in operator.get(address("channel", "change", channel.pk)).content.decode()
 
     operator.post(address("channel", "press", channel.pk, "open"))
 
@@ -95,3 +96,39 @@ def test_an_address_is_suppressed_found_and_set_free(operator, tenant):
     assert operator.post(address("suppression"), {**given, "channel": "sms"}).status_code == 200
     assert operator.post(address("suppression", "delete", row.pk), {"post": "yes"}).status_code == 302
     assert not Suppression.objects.exists()
+
+
+def test_a_new_channel_begins_as_one_that_can_be_saved(operator, tenant):
+    page = operator.get(address("channel"))
+    fields = page.context["adminform"].form
+    sent = {name: fields[name].value() for name in ("channel", "provider")}
+    assert fields["config"].value() == "{}"
+    assert "Password" in type(fields.fields["credentials"].widget).__name__
+    for told in ("<b>SendGrid</b>: <code>from_email</code> (required)", "<code>api_key</code> (required)"):
+        assert told in page.content.decode()
+
+    assert operator.post(address("channel"), {"tenant": str(tenant.pk), "name": "first", "config": "{}", **sent})
+
+    assert Channel.objects.get().provider == "log"
+
+
+def test_the_page_of_a_channel_tells_of_its_own_provider(operator, tenant):
+    operator.post(address("channel"), form(tenant))
+
+    page = operator.get(address("channel", "change", Channel.objects.get().pk)).content.decode()
+
+    assert "<b>SendGrid</b>" in page
+    assert "<b>SMTP</b>" not in page
+
+
+def test_who_may_only_look_sees_what_is_kept(operator, client, tenant):
+    operator.post(address("channel"), form(tenant))
+    viewer = get_user_model().objects.create_user("vera", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_channel"))
+    client.force_login(viewer)
+
+    page = client.get(address("channel", "change", Channel.objects.get().pk)).content.decode()
+
+    assert "Has credentials" in page
+    assert "Is default" in page
+    assert "SG.secret" not in page

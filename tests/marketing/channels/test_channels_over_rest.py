@@ -20,7 +20,7 @@ def test_a_channel_is_set_up_changed_and_deleted(api, agree, tenant):
     assert made.status_code == 201
     channel = made.json()
     assert (channel["is_default"], channel["enabled"], channel["has_credentials"]) == (True, True, True)
-    assert channel["gate"] == {"state": "open", "failures": 0, "rests_until": None}
+    assert channel["health"] == {"state": "working", "failures": 0, "rests_until": None}
 
     account = accounts.account_for(tenant.pk, "email")
     assert isinstance(account, Account)
