@@ -86,7 +86,7 @@ def add_messages(report: Report, lines: Mapping[str, tuple[int, int]], wrong: Se
 def show(report: Report, console: Console) -> None:
     """Print the tables."""
     for flow, lines in report.flows.items():
-        console.print(_table(f"{flow.capitalize()}: what became of everybody", "outcome", lines))
+        console.print(_table(f"{flow.replace('_', ' ').capitalize()}: what became of everybody", "outcome", lines))
     if report.orders:
         console.print(_table("Order sagas: delivered, or undone", "outcome", report.orders))
     if report.messages:

@@ -87,6 +87,7 @@ class Command(up.Command):
                     returncode=int(Exit.NOT_READY),
                 )
             access = stage.open_doors()
+            _tell_where(supervisor, access, console)
             result = _play(options, supervisor, receiver, access, ended, console)
             if result is None:
                 return None

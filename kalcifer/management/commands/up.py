@@ -40,7 +40,11 @@ class Command(BaseCommand):
             if not supervisor.wait_ready(READY_WITHIN, unless=ended):
                 if ended.is_set():
                     return
-                raise CommandError("Not everything became ready; see the log above.", returncode=int(Exit.NOT_READY))
+                raise CommandError(
+                    f"Not everything became ready in {READY_WITHIN} s; the log above says why. Where it says nothing, "
+                    "the machine was busy: try again.",
+                    returncode=int(Exit.NOT_READY),
+                )
             self.stdout.write(self.style.SUCCESS(f"Kalcifer is ready at {supervisor.options.url}/ (Ctrl-C stops it)"))
             self.stdout.flush()
             ended.wait()
