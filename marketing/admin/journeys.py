@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from flows.admin.flows import add_section
-from flows.admin.pages import Button, ReadOnlyPage, WithButtons, actor
+from flows.admin.pages import Button, ReadOnlyPage, WithButtons, actor, pretty
 from flows.models import Flow
 from marketing import journeys
 from marketing.admin.journey_form import OF_LAUNCH, PLANNED, JourneyForm
@@ -83,8 +83,16 @@ class JourneyAdmin(WithButtons[Journey]):
         ("When the audience is let in", {"fields": (*PLANNED, "plan")}),
         ("When it launches by itself", {"fields": (*OF_LAUNCH, "refused")}),
     )
+    # The form's own fields are no columns: who may only look is shown what they would say.
+    looked_at = (
+        *fieldsets[:2],
+        ("For whom, and towards what", {"fields": ("for_whom", "audience_size", "towards")}),
+        ("When the audience is let in", {"fields": ("rhythm", "plan")}),
+        ("When it launches by itself", {"fields": (*OF_LAUNCH, "refused")}),
+    )
     readonly_fields = (
         "status", "launched_at", "id", "figures", "elsewhere", "on_their_way", "audience_size", "refused", "plan",
+        "for_whom", "towards", "rhythm",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Journey]:
@@ -98,7 +106,8 @@ class JourneyAdmin(WithButtons[Journey]):
 
     def get_fieldsets(self, request: HttpRequest, obj: Journey | None = None) -> Any:
         """Ask for the launch as long as there is one to come."""
-        return self.fieldsets if obj is None or obj.status == JourneyStatus.DRAFT else self.fieldsets[:-1]
+        shown = self.fieldsets if self.has_change_permission(request, obj) else self.looked_at
+        return shown if obj is None or obj.status == JourneyStatus.DRAFT else shown[:-1]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Journey | None = None) -> Any:
         """Keep a journey with its flow."""
@@ -181,6 +190,24 @@ class JourneyAdmin(WithButtons[Journey]):
             return NOTHING
         address = f"{reverse('admin:marketing_segmentmember_changelist')}?segment__id__exact={segment.pk}"
         return format_html('<a href="{}">{} in {}</a>', address, segment.member_count, segment.name)
+
+    @admin.display(description="audience")
+    def for_whom(self, journey: Journey) -> str:
+        """Name the segment."""
+        return str((journey.audience or {}).get("segment", NOTHING))
+
+    @admin.display(description="goal")
+    def towards(self, journey: Journey) -> SafeString | str:
+        """Show the goal of the graph, or the one that the launch will write into it."""
+        goal = goals.shown(journey)
+        return pretty(goal) if goal else NOTHING
+
+    @admin.display(description="let the audience in")
+    def rhythm(self, journey: Journey) -> str:
+        """Say by which clock."""
+        plan = journey.schedule
+        said = [f"{name}: {getattr(plan, name)}" for name in PLANNED if getattr(plan, name)] if plan else []
+        return ", ".join(said) or "not by the clock"
 
     @admin.display(description="refused the last time")
     def refused(self, journey: Journey) -> str:

@@ -176,6 +176,35 @@ def test_who_may_only_look_presses_nothing(
     assert client.post(reverse(PRESS, args=(made.pk, "launch"))).status_code == 404
 
 
+@pytest.mark.parametrize("by", ["who may only look", "an archive"])
+def test_a_page_to_look_at_says_what_the_form_would(
+    client: Client, operator: Client, journey: Callable[..., Journey], pros: Callable[..., Segment], by: str
+) -> None:
+    pros()
+    planned = {"kind": "cron", "cron": "0 9 * * MON"}
+    made = journey(BY_SEGMENT, audience={"segment": "pros"}, goal={"name": "stayed"}, schedule=planned)
+    if by == "an archive":
+        journeys.launch(made)
+        journeys.archive(made)
+    else:
+        viewer = User.objects.create_user("vera", is_staff=True)
+        viewer.user_permissions.add(Permission.objects.get(codename="view_journey"))
+        client.force_login(viewer)
+
+    page = client.get(reverse(CHANGE, args=(made.pk,)))
+
+    shown = {
+        each.field["name"]: str(each.contents())
+        for fieldset in page.context["adminform"]
+        for line in fieldset
+        for each in line
+    }
+    assert shown["for_whom"] == "pros"
+    assert "stayed" in shown["towards"]
+    assert shown["rhythm"].startswith("kind: cron, cron: 0 9 * * MON")
+    assert "None" not in shown.values()
+
+
 def test_the_list_costs_the_same_for_one_and_for_many(operator: Client, journey: Callable[..., Journey]) -> None:
     counts: list[Any] = []
     for n in (1, 4):
