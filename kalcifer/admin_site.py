@@ -11,7 +11,7 @@ ORDER = ("marketing", "flows", "engine", "tenants", "auth")
 # Looked at when something is wrong with the engine itself.
 INTERNALS = frozenset(
     (
-        "BatchClaim", "ClockAnchor", "CohortStatistic", "EventSubscription", "FlowEntry", "FlowStatistic",
+        "BatchClaim", "CapSlot", "ClockAnchor", "CohortStatistic", "EventSubscription", "FlowEntry", "FlowStatistic",
         "FlowTrigger", "Intake", "JobTarget", "NodeStatistic", "ProjectionSkip", "ScheduledWork", "SegmentDue",
         "SegmentMember", "Snapshot", "Tally", "TemplateVersion", "Timer", "IdempotencyKey",
     )

@@ -137,7 +137,9 @@ class ChannelAdmin(WithButtons[Channel]):
         return (Button("open", "Try again now", _open, shown=lambda row: hasattr(row, "gate")),)
 
     def get_fields(self, request: HttpRequest, obj: Channel | None = None) -> Any:
-        """Who may only look is shown what is kept."""
+        """Ask for what makes a new one; who may only look is shown what is kept."""
+        if obj is None:
+            return tuple(name for name in self.fields if name not in self.readonly_fields)
         if self.has_change_permission(request, obj):
             return self.fields
         shown = {"credentials": "has_credentials", "default": "is_default"}
