@@ -216,6 +216,7 @@ class CustomerExportShape(serializers.Serializer[Any]):
     steps = serializers.ListField(child=serializers.DictField())
     deliveries = serializers.ListField(child=serializers.DictField())
     conversions = serializers.ListField(child=serializers.DictField())
+    coupons = serializers.ListField(child=serializers.DictField())
 
 
 class CustomerExportView(TenantView):
@@ -224,7 +225,7 @@ class CustomerExportView(TenantView):
     Output = CustomerExportShape
 
     def get(self, request: TenantRequest, external_id: str) -> Response:
-        """Give everything that is kept of a person: profile, consents, events, runs, messages, conversions."""
+        """Give everything that is kept of a person: profile, consents, events, runs, messages, coupons."""
         customer = profiles.found(request.tenant, external_id)
         found = exporting.export(request.tenant, customer)
         return Response({"profile": CustomerShape(customer).data, **found})

@@ -4,7 +4,7 @@ from typing import Any
 
 from engine.models import InboundEvent
 from flows.models import ExecutionStep, FlowInstance
-from marketing.models import Consent, ConsentChange, Conversion, Customer, Delivery, SegmentMember
+from marketing.models import Consent, ConsentChange, Conversion, Coupon, Customer, Delivery, SegmentMember
 from tenants.models import Tenant
 
 JSON = dict[str, Any]
@@ -25,6 +25,7 @@ DELIVERY = (
     "sent_at",
 )
 CONVERSION = ("instance_id", "name", "value", "currency", "variant", "metadata", "at")
+COUPON = ("pool__slug", "code", "taken_at")
 CONSENT = ("topic", "status", "source", "at")
 CHANGE = ("channel", "topic", "before", "after", "source", "at")
 
@@ -49,4 +50,5 @@ def export(tenant: Tenant, customer: Customer) -> JSON:
         "steps": list(steps.values(*STEP)),
         "deliveries": list(Delivery.objects.filter(tenant=tenant, **mine).order_by("id").values(*DELIVERY)),
         "conversions": list(Conversion.objects.for_tenant(tenant, **mine).order_by("id").values(*CONVERSION)),
+        "coupons": list(Coupon.objects.for_tenant(tenant, **mine).order_by("id").values(*COUPON)),
     }

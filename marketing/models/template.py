@@ -121,7 +121,10 @@ class Coupon(models.Model):
             models.UniqueConstraint(fields=("pool", "code"), name="coupon_code_once"),
             models.UniqueConstraint(fields=("pool", "key"), name="coupon_one_per_message"),
         )
-        indexes = (models.Index(fields=("pool", "id"), condition=models.Q(key__isnull=True), name="coupon_free"),)
+        indexes = (
+            models.Index(fields=("pool", "id"), condition=models.Q(key__isnull=True), name="coupon_free"),
+            models.Index(fields=("tenant", "participant_id"), name="coupon_by_participant"),
+        )
 
     def __str__(self) -> str:
         return self.code

@@ -13,7 +13,7 @@ from engine.models import EventSubscription, FlowSchedule, InboundEvent, Job, Sc
 from engine.workflow_scheduler import WorkflowScheduler
 from flows.models import ExecutionStep, FlowInstance
 from marketing.customers import erasure
-from marketing.models import Consent, ConsentChange, Customer, Delivery
+from marketing.models import Consent, ConsentChange, Coupon, CouponPool, Customer, Delivery
 from tests.marketing.customers.test_profiles_in_flows import line, news, node
 
 __all__ = ["news"]
@@ -146,6 +146,21 @@ def test_everything_of_a_person_can_be_had_as_one_document(agree, api, life, cli
     assert len(found["consent_changes"]) == len(found["deliveries"]) == 1
     assert {"say", "wait"} <= {step["node_id"] for step in found["steps"]}
     assert client_of(other_tenant).get(f"/api/v1/customers/{SECRET}/export").status_code == 404
+
+
+def test_a_persons_coupons_are_part_of_the_document_and_found_by_an_index(api, customer, tenant, fake_time):
+    customer(SECRET)
+    pool = CouponPool.objects.create(tenant=tenant, slug="ten", created_at=fake_time())
+    Coupon.objects.create(tenant=tenant, pool=pool, code="X1", key="m", participant_id=SECRET, taken_at=fake_time())
+    Coupon.objects.create(tenant=tenant, pool=pool, code="X2")
+
+    found = api.get(f"/api/v1/customers/{SECRET}/export").json()["coupons"]
+
+    assert [(each["pool__slug"], each["code"]) for each in found] == [("ten", "X1")]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("EXPLAIN SELECT FROM coupons WHERE tenant_id = %s AND participant_id = %s", [tenant.pk, SECRET])
+        assert "coupon_by_participant" in str(cursor.fetchall())
 
 
 def test_no_schedule_names_who_is_erased(api, customer, passage, tenant):
