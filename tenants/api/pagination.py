@@ -85,7 +85,7 @@ def cut(
     if at.values:
         queryset = queryset.filter(_beyond(columns, at.values, upwards=upwards))
     order = [name if upwards else f"-{name}" for name in columns]
-    found = list(_first(queryset.order_by(*order), parts, order, size + 1))
+    found = list(_first(queryset.order_by(*order), parts, size + 1))
     more, rows = len(found) > size, found[:size]
     if at.backwards:
         rows.reverse()
@@ -99,7 +99,7 @@ def cut(
     )
 
 
-def _first(queryset: QuerySet[Any], parts: Sequence[Q], order: list[str], many: int) -> QuerySet[Any]:
+def _first(queryset: QuerySet[Any], parts: Sequence[Q], many: int) -> QuerySet[Any]:
     if len(parts) < 2:  # noqa: PLR2004  # nothing to merge
         return queryset.filter(*parts)[:many]
     firsts = [queryset.filter(part).values("pk")[:many] for part in parts]

@@ -16,6 +16,7 @@ from marketing.models import Customer, Segment, SegmentDue
 from marketing.segments import catalog, changes, due, evaluation
 from tenants.models import Tenant
 from tests.engine.conftest import FakeClock
+from tests.support.races import held_by_somebody
 
 IS_PRO = {"path": "participant.plan", "op": "eq", "value": "pro"}
 BOUGHT = {"event": "bought", "within": "30d"}
@@ -189,12 +190,12 @@ def test_a_new_rule_is_asked_of_everybody_and_tells(
 
 
 def test_a_segment_in_a_colleagues_hands_is_looked_at_later(
-    customer: Callable[..., Customer], segment: Callable[..., Segment], elsewhere: Callable[[str], Any]
+    customer: Callable[..., Customer], segment: Callable[..., Segment]
 ) -> None:
     ada, pros = customer("ada"), segment()
     change(ada, plan="pro")
 
-    with elsewhere(f"SELECT 1 FROM segments WHERE id = '{pros.pk}' FOR NO KEY UPDATE"):
+    with held_by_somebody("SELECT 1 FROM segments WHERE id = %s FOR NO KEY UPDATE", [pros.pk]):
         assert due.run(0.0) == 0
         assert members(pros) == set()
     settle()
