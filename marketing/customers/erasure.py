@@ -39,6 +39,8 @@ COMPLETE = """
     UPDATE jobs SET status = 'completed', done = 1, succeeded = 1, completed_at = clock_timestamp()
      WHERE id = %s AND status IN ('queued', 'running')
 """
+# First, and in the order in which merges and batches take them.
+LOCK = "SELECT 1 FROM customers WHERE tenant_id = %s AND external_id = ANY(%s) ORDER BY external_id FOR UPDATE"
 # Each is told who (n.id), and the pseudonym (n.pseudonym).
 FORGET: Final = (
     # What is being handed over at this moment is finished; nothing else goes out.
@@ -153,6 +155,7 @@ def erase_one() -> bool:
     if not erasure.forget_runs(tenant_id, pseudonyms):
         return False
     with transaction.atomic(durable=True):
+        execute(LOCK, [tenant_id, names])
         erasure.forget_events(tenant_id, pseudonyms)
         _forget(tenant_id, pseudonyms)
         execute(COMPLETE, [job_id])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -94,14 +95,17 @@ def tag(tenant: Tenant, external_id: str, *, add: Iterable[str] = (), remove: It
     return customer
 
 
-def found(tenant: Tenant, external_id: str, *, lock: bool = False) -> Customer:
+def found(tenant: Tenant | UUID, external_id: str, *, lock: bool = False) -> Customer:
     """Give a customer, or the one that it was merged into; NotFound where there is none."""
     rows = Customer.objects.for_tenant(tenant).exclude(state=State.ERASED)
-    if lock:
-        rows = rows.select_for_update(no_key=True)
     customer = rows.filter(external_id=external_id).first()
-    if customer is not None and customer.state == State.MERGED:
-        customer = rows.filter(external_id=customer.merged_into).first()
+    # Only the one that is given is locked: a merge locks both in the order of their ids. What was merged while its lock
+    # was waited for is followed on.
+    held = not lock
+    while customer is not None and (customer.state == State.MERGED or not held):
+        whose = customer.merged_into if customer.state == State.MERGED else customer.external_id
+        held = True
+        customer = (rows.select_for_update(no_key=True) if lock else rows).filter(external_id=whose).first()
     if customer is None:
         raise NotFound("There is no customer with this external_id.")
     return customer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from uuid import UUID
 
 from django.db import transaction
 
@@ -40,8 +41,10 @@ def resend(delivery: Delivery, *, actor: str = "") -> Delivery:
     """
     now = clock.now()
     with transaction.atomic():
+        whose = Delivery.objects.values_list("participant_id", flat=True).get(pk=delivery.pk)
+        _hold(delivery.tenant_id, whose)
         first = Delivery.objects.select_for_update(no_key=True).get(pk=delivery.pk)
-        _check(first)
+        _check(first, whose)
         facts = {name: getattr(first, name) for name in _COPIED}
         key, detail = uuid7(), f"Sent once more by {actor}." if actor else "Sent once more."
         again = Delivery.objects.create(
@@ -53,15 +56,21 @@ def resend(delivery: Delivery, *, actor: str = "") -> Delivery:
     return again
 
 
-def _check(first: Delivery) -> None:
+# Held until the new message is written, and before any message, as merges do: an erasure that is asked for meanwhile
+# finds it.
+def _hold(tenant_id: UUID, participant_id: str) -> None:
+    people = Customer.objects.for_tenant(tenant_id).filter(external_id=participant_id)
+    if Customer.State.DELETING in people.select_for_update(no_key=True).values_list("state", flat=True):
+        raise NotResendable("Whom it was for is being erased.")
+
+
+def _check(first: Delivery, whose: str) -> None:
     if first.status not in RESENDABLE:
         raise NotResendable(f"A message that is {first.status} is not sent once more.")
     if first.participant_id.startswith(PREFIX):
         raise NotResendable("Whom it was for has been erased.")
-    # Held until the new message is written: an erasure that is asked for meanwhile finds it.
-    people = Customer.objects.for_tenant(first.tenant_id).filter(external_id=first.participant_id)
-    if Customer.State.DELETING in people.select_for_update(no_key=True).values_list("state", flat=True):
-        raise NotResendable("Whom it was for is being erased.")
+    if first.participant_id != whose:
+        raise NotResendable("Whom it was for is just being merged; ask again.")
     later = Delivery.objects.for_tenant(first.tenant_id).filter(participant_id=first.participant_id, resend_of=first.pk)
     if found := later.exclude(status__in=RESENDABLE).first():
         raise NotResendable(f"It has been sent once more already, as {found.pk}, which is {found.status}.")

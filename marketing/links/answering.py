@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 from typing import Final
+from uuid import UUID
 
 from django.db import transaction
 
@@ -11,9 +12,11 @@ from engine import clock
 from engine.inbox import publish_event
 from marketing.consent import preferences, recording
 from marketing.consent.recording import Said
+from marketing.customers import profiles
 from marketing.links.tokens import Ticket
 from marketing.models import Customer
 from marketing.segments import changes
+from tenants.errors import NotFound
 from tenants.ids import uuid7
 
 EVERYTHING: Final = "*"
@@ -22,13 +25,11 @@ SOURCE: Final = "link"
 
 def customer_of(ticket: Ticket, *, lock: bool = False) -> Customer | None:
     """The customer that a link was sent to, or whom that one was merged into; None for one who was erased."""
-    rows = Customer.objects.filter(tenant_id=ticket.tenant_id)
-    if lock:
-        rows = rows.select_for_update(no_key=True)
-    found = rows.filter(external_id=ticket.participant_id).first()
-    if found is not None and found.state == Customer.State.MERGED:
-        found = rows.filter(external_id=found.merged_into).first()
-    return found if found is not None and found.state == Customer.State.ACTIVE else None
+    try:
+        found = profiles.found(UUID(ticket.tenant_id), ticket.participant_id, lock=lock)
+    except NotFound:
+        return None
+    return found if found.state == Customer.State.ACTIVE else None
 
 
 def unsubscribe(ticket: Ticket, *, everything: bool = False) -> bool:

@@ -16,6 +16,8 @@ from tests.support.processes import wait_for
 
 T = TypeVar("T")
 
+# Within a transaction what was seen of the others is kept, until it is forgotten.
+ANEW = "SELECT pg_stat_clear_snapshot()"
 BLOCKED = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
@@ -61,7 +63,7 @@ class Meanwhile:
 
 def wait_until_somebody_is_blocked() -> None:
     """Return when a session of this database waits for a lock."""
-    wait_for(lambda: execute(BLOCKED).fetchone(), what="somebody to wait for a lock")
+    wait_for(lambda: execute(ANEW) and execute(BLOCKED).fetchone(), what="somebody to wait for a lock")
 
 
 @contextmanager
