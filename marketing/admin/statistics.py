@@ -43,6 +43,7 @@ def _goal(found: JSON) -> list[Any]:
         found["conversions"],
         *(found["attributed"][name] for name in ("click", "send", "none")),
         worth,
+        found["held_out"],
     ]
 
 

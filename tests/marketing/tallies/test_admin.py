@@ -46,7 +46,7 @@ def test_a_flows_page_shows_messages_goals_and_variants(operator: Client, run: P
 
     assert "<td>hello</td><td>email</td><td>1</td><td>1</td>" in page
     assert "<td>bought</td><td>1</td>" in page
-    assert "1234.5 EUR" in page
+    assert "<td>1234.5 EUR</td><td>0</td></tr>" in page
     assert "<td>split</td><td>crimson</td><td>1</td><td>1</td>" in page
 
 
