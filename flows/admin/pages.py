@@ -169,6 +169,18 @@ class WithButtons(FastPage[Row]):
         messages.success(request, told)
 
 
+class Indented(json.JSONEncoder):
+    """JSON for fields that people edit: a line for each part."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "indent": 2})
+
+
+def wide(rows: int) -> forms.Textarea:
+    """Give a field of many lines the width that JSON needs."""
+    return forms.Textarea(attrs={"rows": rows, "cols": 100, "style": "font-family: monospace"})
+
+
 def actor(request: HttpRequest) -> str:
     """Name who did it, for records."""
     return f"user:{request.user.get_username()}"

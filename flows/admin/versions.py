@@ -1,7 +1,7 @@
 """Versions in the admin: drafts are edited as JSON, published ones are looked at."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from django import forms
@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from flows import publishing, versions
 from flows.admin import graphs
-from flows.admin.pages import Button, WithButtons, pretty
+from flows.admin.pages import Button, Indented, WithButtons, pretty, wide
 from flows.graph.model import read
 from flows.models import FlowVersion
 from flows.models.version import VersionStatus
@@ -46,6 +46,12 @@ class FlowVersionForm(Form[FlowVersion]):
     class Meta:
         model = FlowVersion
         fields = ("flow", "graph", "changelog")
+        widgets: ClassVar[dict[str, Any]] = {"graph": wide(30), "changelog": wide(3)}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "graph" in self.fields:
+            cast("forms.JSONField", self.fields["graph"]).encoder = Indented
 
     def clean_graph(self) -> Any:
         """Refuse what is no graph at all; an incomplete one is kept."""

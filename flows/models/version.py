@@ -68,7 +68,9 @@ class FlowVersion(StatefulModel):
         )
 
     def __str__(self) -> str:
-        return f"{self.flow_id} v{self.number}"
+        # Its name where the flow is at hand: this is no reason to ask for it.
+        flow = self._state.fields_cache.get("flow")
+        return f"{flow or self.flow_id} v{self.number}"
 
 
 class FlowTrigger(models.Model):

@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from flows.admin import pages
-from flows.admin.pages import Button, FastPage, WithButtons
+from flows.admin.pages import Button, FastPage, Indented, WithButtons, wide
 from marketing.admin.channel_fields import config_help, credentials_help
 from marketing.channels import editing, gate, registry
 from marketing.channels.providers.log import Log
@@ -35,7 +35,7 @@ class ChannelForm(Form[Channel]):
     channel = forms.ChoiceField(choices=CHOICES, initial="email")
     # The log carries every channel, and asks for nothing.
     provider = forms.ChoiceField(choices=_providers, initial=Log.name)
-    config = forms.JSONField(required=False, initial=dict)
+    config = forms.JSONField(required=False, initial=dict, encoder=Indented, widget=wide(6))
     credentials = forms.CharField(
         required=False,
         strip=False,

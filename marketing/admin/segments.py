@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from engine import clock
-from flows.admin.pages import Button, ReadOnlyPage, WithButtons, pretty
+from flows.admin.pages import Button, Indented, ReadOnlyPage, WithButtons, pretty, wide
 from marketing.models import Segment, SegmentDue, SegmentMember
 from marketing.segments import catalog, evaluation
 from tenants.admin_pages import Form
@@ -43,7 +43,13 @@ class SegmentForm(Form[Segment]):
     """A segment; an empty rule is everybody."""
 
     rule = forms.JSONField(
-        required=False, decoder=TextDecoder, help_text="See docs/reference/segments.md; none for a static segment."
+        required=False,
+        encoder=Indented,
+        decoder=TextDecoder,
+        widget=wide(12),
+        help_text='Such as {"path": "participant.plan", "op": "eq", "value": "pro"} or '
+        '{"event": "ordered", "did": false, "within": "90d"}; '
+        'several in {"all": […]} or {"any": […]}. None for a static segment.',
     )
 
     class Meta:

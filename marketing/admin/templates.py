@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from engine import clock, ports
 from flows.admin import pages
-from flows.admin.pages import Button, FastPage, ReadOnlyPage, WithButtons, pretty
+from flows.admin.pages import Button, FastPage, Indented, ReadOnlyPage, WithButtons, pretty, wide
 from marketing.api.template_shapes import SLUG
 from marketing.coupons import pools
 from marketing.links.addresses import BUILT_IN
@@ -33,8 +33,18 @@ class TemplateForm(Form[Template]):
     """A wording, checked as over REST."""
 
     channel = forms.ChoiceField(choices=[(name, name) for name in CHANNELS])
-    content = forms.JSONField(help_text='Liquid by part: {"subject": "Hi {{ participant.name }}", "html": …}')
-    locales = forms.JSONField(required=False, help_text='The parts that differ: {"de": {"subject": …}}')
+    content = forms.JSONField(
+        encoder=Indented,
+        widget=wide(12),
+        help_text='Liquid by part: {"subject": "Hi {{ participant.name }}", "html": …}',
+    )
+    locales = forms.JSONField(
+        required=False,
+        initial=dict,
+        encoder=Indented,
+        widget=wide(6),
+        help_text='The parts that differ: {"de": {"subject": …}}',
+    )
 
     class Meta:
         model = Template

@@ -191,6 +191,8 @@ def test_a_draft_is_written_as_json_and_published(operator, flow):
     assert draft.graph == {"nodes": []}
     shown = operator.get(page(FlowVersion, draft.pk, of="change")).content.decode()
     assert "no_entry" in shown
+    assert f"{flow.name} v2" in shown
+    assert "{\n  &quot;nodes&quot;: []\n}" in shown
 
     shown = operator.post(page(FlowVersion, draft.pk, "publish", of="press"), follow=True)
     assert "no entry" in str(next(iter(shown.context["messages"])))
