@@ -21,6 +21,7 @@ PREPARE_THRESHOLD = 5
 PREPARED_MAX = 500
 # A lock that was not to be had in time, a deadlock, a serialisation failure.
 _IN_THE_WAY = frozenset(("55P03", "40P01", "40001"))
+_OUT_OF_TIME = "57014"
 
 _MOMENTS = cast("type[Loader]", psycopg.adapters.get_loader(psycopg.adapters.types["timestamptz"].oid, Format.TEXT))
 
@@ -77,6 +78,11 @@ def execute(statement: str, parameters: Any = None) -> Cursor:
 def is_in_the_way(error: BaseException) -> bool:
     """Tell whether an error of the database says only that somebody held what was wanted: later it may go well."""
     return getattr(error.__cause__, "sqlstate", None) in _IN_THE_WAY
+
+
+def is_out_of_time(error: BaseException) -> bool:
+    """Tell whether an error of the database says that a statement took longer than it may."""
+    return getattr(error.__cause__, "sqlstate", None) == _OUT_OF_TIME
 
 
 def copy(statement: str, lines: Iterable[str]) -> None:

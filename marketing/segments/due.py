@@ -16,11 +16,11 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from django.db import DataError, ProgrammingError, transaction
+from django.db import DataError, OperationalError, ProgrammingError, transaction
 
 from engine import chores, clock, event_router
 from engine.chores import Chore
-from engine.connections import execute
+from engine.connections import execute, is_out_of_time
 from marketing.models import Segment
 from marketing.segments import changes, evaluation
 
@@ -30,6 +30,8 @@ LIMIT: Final = 500
 STRETCH: Final = 20_000
 # Whoever changed while a new segment was being made could not see it yet, so all are looked at once more after this.
 LOOK_AGAIN: Final = timedelta(minutes=1)
+# A segment for which a statement took too long is looked at anew after this, and not before all others.
+PUT_OFF: Final = timedelta(minutes=5)
 
 IS_DUE: Final = "SELECT 1 FROM segment_due WHERE due_at <= %s LIMIT 1"
 TAKE: Final = """
@@ -150,6 +152,13 @@ def _look_at(segment: Segment, look: _Look) -> None:
         logger.exception("segment.unusable", extra={"segment": str(segment.pk)})
         if look.whole is not None:
             execute(FORGET, [[look.whole[0]]])
+    except OperationalError as error:
+        if not is_out_of_time(error):
+            raise
+        logger.exception("segment.too_slow", extra={"segment": str(segment.pk)})
+        if look.whole is not None:
+            execute(FORGET, [[look.whole[0]]])
+        ask_for_all(segment, after=PUT_OFF)
 
 
 def _go_on(segment: Segment, whole: tuple[int, UUID], *, silent: bool) -> None:

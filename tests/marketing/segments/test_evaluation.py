@@ -222,6 +222,29 @@ def test_one_whose_rule_cannot_be_asked_does_not_hold_up_the_others(
     assert not due.is_due()
 
 
+def test_one_that_takes_too_long_is_looked_at_later_and_does_not_hold_up_the_others(
+    customer: Callable[..., Customer], segment: Callable[..., Segment], monkeypatch: pytest.MonkeyPatch, now: FakeClock
+) -> None:
+    ada, slow, pros = customer("ada"), segment(slug="slow"), segment()
+    real = evaluation.judge_some
+
+    def judge(of: Segment, *args: Any, **kwargs: Any) -> Any:
+        if of.pk == slow.pk:
+            evaluation.execute("SET LOCAL statement_timeout = 10")
+            evaluation.execute("SELECT pg_sleep(9)")
+        return real(of, *args, **kwargs)
+
+    change(ada, plan="pro")
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "judge_some", judge)
+        settle()
+    assert (members(pros), members(slow)) == ({"ada"}, set())
+
+    now.advance(minutes=5)
+    settle()
+    assert members(slow) == {"ada"}
+
+
 def test_tenants_never_meet(
     tenant: Tenant, other_tenant: Tenant, customer: Callable[..., Customer], segment: Callable[..., Segment]
 ) -> None:
