@@ -7,6 +7,7 @@ from email.utils import formataddr
 from html import escape
 from typing import Any, Final
 
+from django.core.exceptions import SuspiciousOperation
 from django.core.mail import EmailMultiAlternatives
 from django.utils.html import strip_tags
 from pydantic import Field
@@ -14,8 +15,9 @@ from pydantic import Field
 from marketing.channels.provider import Outgoing, Settings
 
 ADDRESS: Final = r"^[^@\s\x00-\x1f<>,;]{1,64}@[^@\s\x00-\x1f<>,;]{1,255}$"
-_BODY: Final = re.compile(r"<body[^>]*>", re.IGNORECASE)
-_NOT_SHOWN: Final = re.compile(r"<(style|script|head)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_BODY: Final = re.compile(r"<body[^<>]*>", re.IGNORECASE)
+_NOT_SHOWN: Final = re.compile(r"<(style|script|head)\b", re.IGNORECASE)
+_ENDS: Final = {name: re.compile(rf"</{name}\s*>", re.IGNORECASE) for name in ("style", "script", "head")}
 _GAPS: Final = re.compile(r"\n\s*\n\s*\n+")
 
 
@@ -70,7 +72,25 @@ def _line(text: str) -> str:
 
 
 def _as_text(html: str) -> str:
-    return _GAPS.sub("\n\n", strip_tags(_NOT_SHOWN.sub("", html))).strip()
+    try:
+        return _GAPS.sub("\n\n", strip_tags(_shown(html))).strip()
+    except SuspiciousOperation:
+        raise ValueError("The HTML has too many tags that do not end.") from None
+
+
+# Each element is looked for once, and not again where it never ends: hostile pages cost what others do.
+def _shown(html: str) -> str:
+    kept, at, endless = [], 0, set()
+    for opening in _NOT_SHOWN.finditer(html):
+        name = opening[1].lower()
+        if opening.start() < at or name in endless:
+            continue
+        if ending := _ENDS[name].search(html, opening.end()):
+            kept.append(html[at : opening.start()])
+            at = ending.end()
+        else:
+            endless.add(name)
+    return "".join((*kept, html[at:]))
 
 
 # What mail programs show beside the subject stands first in the body, where nobody sees it.
