@@ -97,12 +97,18 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
+# The admin cuts off what is wider than its page; a table of many columns is scrolled instead.
+TABLE = (
+    '<div style="max-width: 55vw; overflow-x: auto"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
+)
+
+
 def table(titles: Iterable[str], rows: Iterable[Iterable[Any]]) -> SafeString:
     """Show rows below their titles."""
     head = format_html_join("", "<th>{}</th>", ((title,) for title in titles))
     lines = ((format_html_join("", "<td>{}</td>", ((cell,) for cell in row)),) for row in rows)
     body = format_html_join("", "<tr>{}</tr>", lines)
-    return format_html("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", head, body)
+    return format_html(TABLE, head, body)
 
 
 add_section("Statistics", show_statistics)
