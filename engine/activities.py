@@ -21,7 +21,8 @@ from engine.nodes.outcomes import Branched, Completed, Failed, Outcome
 
 JSON = dict[str, Any]
 
-# Finds pending activities that are due, an equal share per tenant, and locks them.
+# Finds pending activities that are due, an equal share per tenant, and locks them. A subquery, for a join with flows
+# may be planned to begin with everything that is pending.
 FIND = """
     WITH RECURSIVE busy AS (
         (SELECT tenant_id FROM activities WHERE status = 'pending' AND NOT held ORDER BY tenant_id LIMIT 1)
@@ -36,8 +37,8 @@ FIND = """
     )
     SELECT taken.id, taken.flow_id, taken.paused
       FROM share CROSS JOIN LATERAL (
-        SELECT a.id, a.flow_id, f.status = 'paused' AS paused
-          FROM activities a LEFT JOIN flows f ON f.id = a.flow_id
+        SELECT a.id, a.flow_id, (SELECT f.status = 'paused' FROM flows f WHERE f.id = a.flow_id) AS paused
+          FROM activities a
          WHERE a.tenant_id = share.tenant_id AND a.status = 'pending' AND NOT a.held
              AND a.due_at <= clock_timestamp() AND a.deaths = 0
          ORDER BY a.due_at, a.id
@@ -48,8 +49,8 @@ FIND = """
 
 # One that was running when a worker died: it runs alone in its process.
 FIND_SUSPECT = """
-    SELECT a.id, a.flow_id, f.status = 'paused' AS paused
-      FROM activities a LEFT JOIN flows f ON f.id = a.flow_id
+    SELECT a.id, a.flow_id, (SELECT f.status = 'paused' FROM flows f WHERE f.id = a.flow_id) AS paused
+      FROM activities a
      WHERE a.status = 'pending' AND NOT a.held AND a.due_at <= clock_timestamp() AND a.deaths > 0
      ORDER BY a.id LIMIT 1 FOR UPDATE OF a SKIP LOCKED
 """
