@@ -14,15 +14,19 @@ from typing import Final
 from uuid import UUID
 
 import orjson
-from django.db import DataError, ProgrammingError, transaction
+from django.db import DataError, OperationalError, ProgrammingError, transaction
 from django.db.models import Q
 
 from engine import clock
-from engine.connections import execute
+from engine.connections import execute, is_out_of_time, one
 from marketing.models import Segment
 from marketing.segments import changes, evaluation, rules
 
 logger = logging.getLogger(__name__)
+
+# The runs of a batch wait for the answer, each with the locks of its participant.
+WITHIN_MS: Final = 2_000
+LIMIT: Final = "SELECT set_config('statement_timeout', %s, true)"
 
 # What has been noted of some participants for whichever segments read it, what time has changed of them for one of
 # these segments, and which of these segments is still being made.
@@ -95,7 +99,16 @@ def _members(segment: Segment, who: frozenset[str]) -> frozenset[str] | None:
     try:
         with transaction.atomic():
             rule = rules.parse(segment.rule or {})
-            return frozenset(evaluation.matching_among(segment.tenant_id, rule, sorted(who), clock.now()))
+            before = one("SHOW statement_timeout")
+            execute(LIMIT, [str(WITHIN_MS)])
+            members = frozenset(evaluation.matching_among(segment.tenant_id, rule, sorted(who), clock.now()))
+            execute(LIMIT, [before])
+            return members
     except (DataError, ProgrammingError):
         logger.exception("segment.unusable", extra={"segment": str(segment.pk)})
+        return None
+    except OperationalError as error:
+        if not is_out_of_time(error):
+            raise
+        logger.exception("segment.too_slow", extra={"segment": str(segment.pk)})
         return None

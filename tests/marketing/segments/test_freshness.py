@@ -11,7 +11,7 @@ from engine import connections, event_router, inbox
 from engine.inbox import publish_event
 from flows.models import Flow, FlowInstance
 from marketing.models import Customer, SegmentMember
-from marketing.segments import catalog
+from marketing.segments import catalog, evaluation, freshness
 from marketing.segments.lookup import Memberships
 from tenants.models import Tenant
 from tests.marketing.segments.test_evaluation import BOUGHT, IS_PRO, change, settle
@@ -44,6 +44,25 @@ def test_the_event_that_starts_a_flow_counts_for_its_segments(
 
     assert FlowInstance.objects.get().exit_reason == "yes"
     assert not SegmentMember.objects.exists()
+
+
+def test_a_rule_that_takes_too_long_holds_no_run_up_and_what_was_found_last_counts(
+    tenant: Tenant, buyers: None, flow_of: Callable[..., Flow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow_of(graph(HAS_BOUGHT))
+
+    def slow(*_: Any) -> Any:
+        return connections.execute("SELECT pg_sleep(9)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(freshness, "WITHIN_MS", 10)
+        patch.setattr(evaluation, "matching_among", slow)
+        publish_event("ada", "bought", tenant=tenant)
+        event_router.route()
+        run_until_idle()
+
+    assert FlowInstance.objects.get().exit_reason == "no"
+    assert connections.one("SHOW statement_timeout") != "10ms"
 
 
 def test_the_event_that_ends_a_wait_counts_too(tenant: Tenant, buyers: None, passage: Callable[..., Any]) -> None:
