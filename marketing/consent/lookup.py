@@ -6,20 +6,23 @@ import orjson
 
 from engine.connections import execute
 from engine.ports import Preferences
+from marketing.going_on import GOING_ON
 
 # Preferences live with the profile (a merged one's with the one that goes on), consents beside it.
-PREFERENCES = """
-    SELECT asked.external_id, c.preferences
-      FROM customers asked
-      JOIN customers c ON c.tenant_id = asked.tenant_id
-       AND c.external_id = CASE asked.state WHEN 'merged' THEN asked.merged_into ELSE asked.external_id END
-     WHERE asked.tenant_id = %s AND asked.external_id = ANY(%s) AND c.preferences <> '{}'::jsonb
+PREFERENCES = f"""
+    SELECT asked.external_id, c.preferences FROM {GOING_ON} WHERE c.preferences <> '{{}}'::jsonb
 """
 CONSENTS = """
     SELECT asked.id, c.topic, c.status
       FROM unnest(%(ids)s::text[]) AS asked(id)
-      LEFT JOIN customers m ON m.tenant_id = %(tenant)s AND m.external_id = asked.id AND m.state = 'merged'
-      JOIN consents c ON c.tenant_id = %(tenant)s AND c.participant_id = coalesce(m.merged_into, asked.id)
+      LEFT JOIN LATERAL (
+        SELECT merged_into FROM customers
+         WHERE tenant_id = %(tenant)s AND external_id = asked.id AND state = 'merged' OFFSET 0
+      ) AS m ON true
+     CROSS JOIN LATERAL (
+        SELECT topic, status FROM consents
+         WHERE tenant_id = %(tenant)s AND participant_id = coalesce(m.merged_into, asked.id) OFFSET 0
+      ) AS c
 """
 OPT_IN = "SELECT slug FROM topics WHERE tenant_id = %s AND opt_in"
 EXISTING = "SELECT slug FROM topics WHERE tenant_id = %s AND slug = ANY(%s)"
@@ -31,7 +34,9 @@ class StoredPreferences:
     def fetch_many(self, tenant_id: str, participant_ids: Sequence[str]) -> Mapping[str, Preferences]:
         """Give what each has said, also of those who have said nothing, in three queries."""
         ids = list(participant_ids)
-        channels = {who: orjson.loads(said) for who, said in execute(PREFERENCES, [tenant_id, ids]).fetchall()}
+        channels = {
+            who: orjson.loads(said) for who, said in execute(PREFERENCES, {"tenant": tenant_id, "who": ids}).fetchall()
+        }
         consents: dict[str, dict[str, str]] = {}
         for who, topic, status in execute(CONSENTS, {"tenant": tenant_id, "ids": ids}).fetchall():
             consents.setdefault(who, {})[topic] = status

@@ -12,23 +12,17 @@ from marketing import depths
 from marketing.consent import recording
 from marketing.consent.recording import Said
 from marketing.customers import fields
+from marketing.going_on import GOING_ON
 from marketing.segments import changes as notices
 
 JSON = dict[str, Any]
 
 CONSENT = "consent."
 
-# A merged profile is the one that it was merged into.
-FOUND = """
-      FROM customers asked
-      JOIN customers c ON c.tenant_id = asked.tenant_id
-       AND c.external_id = CASE asked.state WHEN 'merged' THEN asked.merged_into ELSE asked.external_id END
-     WHERE asked.tenant_id = %s AND asked.external_id = ANY(%s) AND c.state = 'active'
-"""
 FETCH = f"""
     SELECT asked.external_id, c.external_id, c.email, c.phone, c.name, c.timezone, c.locale, c.properties, c.tags,
            c.state, c.created_at, c.last_seen_at
-    {FOUND}
+      FROM {GOING_ON}
 """
 MERGED = """
     SELECT external_id, merged_into FROM customers
@@ -36,8 +30,11 @@ MERGED = """
 """
 # In one order, so that two batches never wait for each other.
 LOCK = f"""
-    SELECT asked.external_id, c.id, c.external_id, c.email, c.phone, c.name, c.timezone, c.locale, c.properties, c.tags
-    {FOUND} ORDER BY c.external_id FOR NO KEY UPDATE OF c
+    SELECT found.asked_for, c.id, c.external_id, c.email, c.phone, c.name, c.timezone, c.locale, c.properties, c.tags
+      FROM (SELECT asked.external_id AS asked_for, c.id FROM {GOING_ON} OFFSET 0) AS found
+      JOIN customers c ON c.id = found.id
+     WHERE c.state = 'active'
+     ORDER BY c.external_id FOR NO KEY UPDATE OF c
 """
 SAVE = """
     UPDATE customers c
@@ -54,7 +51,7 @@ class Profiles:
 
     def fetch_many(self, tenant_id: str, participant_ids: Sequence[str]) -> Mapping[str, JSON]:
         """Give the profiles of those who have one, by id, in one query; an empty column is missing."""
-        rows = execute(FETCH, [tenant_id, list(participant_ids)]).fetchall()
+        rows = execute(FETCH, {"tenant": tenant_id, "who": list(participant_ids)}).fetchall()
         return {row[0]: _profile(row[1:]) for row in rows}
 
     def merged_many(self, tenant_id: str, participant_ids: Sequence[str]) -> Mapping[str, str]:
@@ -71,7 +68,7 @@ class Profiles:
     def change_many(self, tenant_id: str, changes: Sequence[ProfileChange]) -> None:
         """Make the changes in their order, in the caller's transaction; those of unknown participants are skipped."""
         asked = sorted({change.participant_id for change in changes})
-        known = {row[0]: row for row in execute(LOCK, [tenant_id, asked]).fetchall()}
+        known = {row[0]: row for row in execute(LOCK, {"tenant": tenant_id, "who": asked}).fetchall()}
         rows = {row[1]: _record(row) for row in known.values()}
         was = {key: orjson.dumps(row) for key, row in rows.items()}
         good = [change for change in changes if change.participant_id in known]

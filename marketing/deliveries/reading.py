@@ -23,8 +23,10 @@ READ: Final = """
            d.message_class, d.topic, d.template_id, d.payload, d.expires_at, d.created_at, d.awaited, d.resend_of,
            c.state, i.status, i.exit_reason, i.version_id, i.context -> 'entry', i.entered_at
       FROM deliveries d
-      LEFT JOIN flow_instances i ON i.id = d.instance_id
-      LEFT JOIN customers c ON c.tenant_id = d.tenant_id AND c.external_id = d.participant_id
+      LEFT JOIN LATERAL (SELECT * FROM flow_instances WHERE id = d.instance_id OFFSET 0) AS i ON true
+      LEFT JOIN LATERAL (
+        SELECT state FROM customers WHERE tenant_id = d.tenant_id AND external_id = d.participant_id OFFSET 0
+      ) AS c ON true
      WHERE d.tenant_id = %s AND d.id = ANY(%s::uuid[]) AND d.status IN ('queued', 'claimed')
        AND (d.claim = '' OR NOT EXISTS (
             SELECT FROM activities a

@@ -4,17 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from engine.connections import execute
+from marketing.going_on import GOING_ON
 from marketing.segments import freshness
 
 # A segment goes by its slug or by its id; a merged participant is the one that goes on.
-MEMBERSHIPS: Final = """
+MEMBERSHIPS: Final = f"""
     SELECT asked.external_id, s.slug, s.id::text
-      FROM segments s
-      JOIN customers asked ON asked.tenant_id = s.tenant_id AND asked.external_id = ANY(%(who)s)
-      JOIN customers c ON c.tenant_id = asked.tenant_id
-       AND c.external_id = CASE asked.state WHEN 'merged' THEN asked.merged_into ELSE asked.external_id END
-      JOIN segment_members m ON m.segment_id = s.id AND m.customer_id = c.id
-     WHERE s.tenant_id = %(tenant)s AND (s.slug = ANY(%(names)s) OR s.id::text = ANY(%(names)s))
+      FROM {GOING_ON}
+      JOIN segments s ON s.tenant_id = %(tenant)s AND (s.slug = ANY(%(names)s) OR s.id::text = ANY(%(names)s))
+     WHERE EXISTS (SELECT FROM segment_members m WHERE m.segment_id = s.id AND m.customer_id = c.id OFFSET 0)
 """
 EXISTING: Final = """
     SELECT slug, id::text FROM segments
