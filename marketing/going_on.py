@@ -10,9 +10,10 @@ GOING_ON: Final = """
         SELECT * FROM customers WHERE tenant_id = %(tenant)s AND external_id = wanted.id OFFSET 0
      ) AS asked
      CROSS JOIN LATERAL (
-        SELECT * FROM customers
-         WHERE tenant_id = %(tenant)s AND state = 'active'
-           AND external_id = CASE asked.state WHEN 'merged' THEN asked.merged_into ELSE asked.external_id END
-        OFFSET 0
+        SELECT asked.* WHERE asked.state = 'active'
+        UNION ALL
+        SELECT m.* FROM customers m
+         WHERE asked.state = 'merged' AND m.tenant_id = %(tenant)s AND m.external_id = asked.merged_into
+           AND m.state = 'active'
      ) AS c
 """

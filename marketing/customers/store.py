@@ -31,10 +31,10 @@ MERGED = """
 # In one order, so that two batches never wait for each other.
 LOCK = f"""
     SELECT found.asked_for, c.id, c.external_id, c.email, c.phone, c.name, c.timezone, c.locale, c.properties, c.tags
-      FROM (SELECT asked.external_id AS asked_for, c.id FROM {GOING_ON} OFFSET 0) AS found
-      JOIN customers c ON c.id = found.id
-     WHERE c.state = 'active'
-     ORDER BY c.external_id FOR NO KEY UPDATE OF c
+      FROM (SELECT asked.external_id AS asked_for, c.id FROM {GOING_ON} ORDER BY c.external_id OFFSET 0) AS found
+     CROSS JOIN LATERAL (
+        SELECT * FROM customers WHERE id = found.id AND state = 'active' FOR NO KEY UPDATE
+     ) AS c
 """
 SAVE = """
     UPDATE customers c
