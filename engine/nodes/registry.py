@@ -1,17 +1,14 @@
 """Which node types there are: the built-in ones, those of installed packages, and those registered at run time."""
 
-import pkgutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from typing import Any, TypeVar
 
 import structlog
 
-from engine import nodes
+from engine import nodes, plugins
 from engine.nodes import config, declaration
 from engine.nodes.base import Node
 from engine.nodes.errors import ConfigProblem, DuplicateNodeType, InvalidConfig, UnknownNodeType
@@ -33,16 +30,9 @@ class BrokenPlugin:
     reason: str
 
 
-@dataclass(slots=True)
-class _Loading:
-    # Others wait while one thread loads; the types being loaded come through `load` themselves.
-    lock: threading.RLock = field(default_factory=threading.RLock)
-    state: Literal["empty", "loading", "loaded"] = "empty"
-
-
 _types: dict[str, Node] = {}
 _broken: list[BrokenPlugin] = []
-_loading = _Loading()
+_loader = plugins.Loader([f"{nodes.__name__}.{package}" for package in PACKAGES], GROUP)
 
 
 def node(cls: type[N]) -> type[N]:
@@ -55,7 +45,7 @@ def register(cls: type[Node]) -> None:
     """Add a node type to this process; raise InvalidNodeType or DuplicateNodeType, naming what to change."""
     load()
     declaration.check(cls)
-    with _loading.lock:
+    with _loader.lock:
         if known := _types.get(cls.type):
             names = f"{_full_name(type(known))} and {_full_name(cls)}"
             raise DuplicateNodeType(f'node type "{cls.type}" is registered twice: by {names}')
@@ -108,40 +98,19 @@ def catalogue() -> list[dict[str, Any]]:
 def preserved() -> Iterator[None]:
     """Undo, at the end, what was registered and unregistered meanwhile; for tests."""
     load()
-    before = dict(_types)
-    try:
+    with plugins.preserved(_types):
         yield
-    finally:
-        _types.clear()
-        _types.update(before)
 
 
 def load() -> None:
     """Load the built-in types and the installed ones, once; the first look-up does it anyway."""
-    if _loading.state == "loaded":
-        return
-    with _loading.lock:
-        if _loading.state != "empty":
-            return
-        _loading.state = "loading"
-        for package in PACKAGES:
-            _import_tree(f"{nodes.__name__}.{package}")
-        for entry_point in entry_points(group=GROUP):
-            _load_plugin(entry_point)
-        _loading.state = "loaded"
-
-
-def _import_tree(package: str) -> None:
-    module = import_module(package)
-    for found in pkgutil.walk_packages(module.__path__, f"{package}."):
-        import_module(found.name)
+    _loader.load(_load_plugin)
 
 
 def _load_plugin(entry_point: EntryPoint) -> None:
     # One broken package must not keep the others, or the product, from starting.
     try:
-        loaded = entry_point.load()
-        for cls in loaded if isinstance(loaded, list | tuple) else [loaded]:
+        for cls in plugins.classes_of(entry_point):
             if isinstance(cls, type) and type(_types.get(getattr(cls, "type", ""))) is not cls:
                 register(cls)
     except Exception as error:

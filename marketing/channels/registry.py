@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import pkgutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final, Literal, TypeVar
+from importlib.metadata import EntryPoint
+from typing import Any, Final, TypeVar
 
 import structlog
 
+from engine import plugins
 from engine.nodes import config
 from marketing.channels.provider import Provider
 from marketing.models import CHANNELS
@@ -34,15 +31,8 @@ class InvalidProvider(TypeError):
     """The class cannot be a provider, or its name is taken; the message says what to change."""
 
 
-@dataclass(slots=True)
-class _Loading:
-    # Others wait while one thread loads; the providers being loaded come through `load` themselves.
-    lock: threading.RLock = field(default_factory=threading.RLock)
-    state: Literal["empty", "loading", "loaded"] = "empty"
-
-
 _providers: dict[str, Provider] = {}
-_loading = _Loading()
+_loader = plugins.Loader([BUILT_IN], GROUP)
 
 
 def provider(cls: P) -> P:
@@ -58,7 +48,7 @@ def register(cls: type[Any]) -> None:
         raise InvalidProvider(f"the provider {cls.__qualname__} lacks {', '.join(missing)}")
     if strange := sorted(set(cls.channels) - set(CHANNELS)):
         raise InvalidProvider(f"the provider {cls.name!r} names unknown channels: {', '.join(strange)}")
-    with _loading.lock:
+    with _loader.lock:
         known = _providers.get(cls.name)
         if known is not None and type(known) is not cls:
             raise InvalidProvider(f"the provider {cls.name!r} is registered twice: {type(known)!r} and {cls!r}")
@@ -95,35 +85,19 @@ def describe(known: Provider) -> dict[str, Any]:
 def preserved() -> Iterator[None]:
     """Undo, at the end, what was registered meanwhile; for tests."""
     load()
-    before = dict(_providers)
-    try:
+    with plugins.preserved(_providers):
         yield
-    finally:
-        _providers.clear()
-        _providers.update(before)
 
 
 def load() -> None:
     """Load the built-in providers and the installed ones, once; the first look-up does it anyway."""
-    if _loading.state == "loaded":
-        return
-    with _loading.lock:
-        if _loading.state != "empty":
-            return
-        _loading.state = "loading"
-        package = import_module(BUILT_IN)
-        for found in pkgutil.walk_packages(package.__path__, f"{BUILT_IN}."):
-            import_module(found.name)
-        for entry_point in entry_points(group=GROUP):
-            _load_plugin(entry_point)
-        _loading.state = "loaded"
+    _loader.load(_load_plugin)
 
 
 def _load_plugin(entry_point: EntryPoint) -> None:
     # One broken package must not keep the others, or the product, from starting.
     try:
-        loaded = entry_point.load()
-        for cls in loaded if isinstance(loaded, list | tuple) else [loaded]:
+        for cls in plugins.classes_of(entry_point):
             register(cls)
     except Exception:
         log.exception("provider_plugin.broken", plugin=entry_point.name, module=entry_point.value)
