@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine import plugins
 from marketing.channels import registry
 from marketing.channels.provider import Accepted, Transient
 from marketing.channels.registry import InvalidProvider, UnknownProvider
@@ -55,9 +56,9 @@ def test_an_installed_package_brings_its_own_and_a_broken_one_harms_nobody(pigeo
         EntryPoint("bad", "no_such_module:X", registry.GROUP),
         EntryPoint("log", f"{__name__}:Installed", registry.GROUP),
     ]
-    monkeypatch.setattr(registry, "entry_points", lambda group: found)
+    monkeypatch.setattr(plugins, "entry_points", lambda group: found)
     monkeypatch.setattr(f"{__name__}.Installed", type("Installed", (pigeon,), {"name": "installed"}), raising=False)
-    monkeypatch.setattr(registry, "_loading", registry._Loading())
+    monkeypatch.setattr(registry, "_loader", plugins.Loader([registry.BUILT_IN], registry.GROUP))
 
     assert registry.get("installed").title == "Carrier pigeon"
 
