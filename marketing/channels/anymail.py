@@ -44,6 +44,7 @@ from marketing.channels.provider import (
     Unknown,
     Verdict,
     WrongShape,
+    destination,
 )
 from tenants import jsontext
 from tenants.errors import InvalidInput
@@ -73,13 +74,7 @@ _ABOUT_ADDRESS: Final = re.compile(
 class EspConfig(mail.Sender):
     """Whom messages come from, and where the service is, if not where it always is."""
 
-    api_url: str | None = Field(
-        None,
-        pattern=r"^https?://",
-        max_length=500,
-        description="Another address of the service's API.",
-        json_schema_extra={"destination": True},
-    )
+    api_url: str | None = destination(None, "Another address of the service's API.")
 
 
 class WebhookLogin(Settings):

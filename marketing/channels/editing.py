@@ -12,6 +12,7 @@ from engine import clock
 from engine.nodes import config
 from engine.nodes.errors import InvalidConfig
 from marketing.channels import accounts, registry
+from marketing.channels.provider import DESTINATION
 from marketing.channels.registry import UnknownProvider
 from marketing.models import CHANNELS, Channel
 from tenants import vault
@@ -115,7 +116,7 @@ def _destination(row: Channel) -> JSON:
         fields = registry.get(row.provider).Config.model_fields
     except UnknownProvider:
         return {}
-    marked = [name for name, each in fields.items() if (each.json_schema_extra or {}) == {"destination": True}]
+    marked = [name for name, each in fields.items() if each.json_schema_extra == DESTINATION]
     return {name: row.config.get(name, fields[name].default) for name in marked}
 
 

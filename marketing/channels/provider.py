@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 JSON = dict[str, Any]
 
@@ -25,6 +25,15 @@ class Settings(BaseModel):
     """The base of a provider's Config and Credentials: unknown keys are errors, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+# Marks the fields of a config that say where credentials are sent.
+DESTINATION: Final[dict[str, JsonValue]] = {"destination": True}
+
+
+def destination(default: str | None, description: str) -> Any:
+    """Make the field that holds the address of a service's API; it changes with the credentials only."""
+    return Field(default, pattern=r"^https?://", max_length=500, description=description, json_schema_extra=DESTINATION)
 
 
 @dataclass(frozen=True, slots=True)

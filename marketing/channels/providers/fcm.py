@@ -31,6 +31,7 @@ from marketing.channels.provider import (
     Transient,
     Unknown,
     Verdict,
+    destination,
 )
 from marketing.channels.registry import provider
 
@@ -53,20 +54,8 @@ class FcmConfig(Settings):
     """The project."""
 
     project_id: str = Field(pattern=r"^[a-z0-9-]{4,64}$", description="The project's id, as in the service account.")
-    api_url: str = Field(
-        API,
-        pattern=r"^https?://",
-        max_length=500,
-        description="FCM's address.",
-        json_schema_extra={"destination": True},
-    )
-    token_uri: str = Field(
-        TOKENS,
-        pattern=r"^https?://",
-        max_length=500,
-        description="Where tokens are given, as in the service account.",
-        json_schema_extra={"destination": True},
-    )
+    api_url: str = destination(API, "FCM's address.")
+    token_uri: str = destination(TOKENS, "Where tokens are given, as in the service account.")
 
 
 class FcmCredentials(Settings):

@@ -27,6 +27,7 @@ from marketing.channels.provider import (
     Settings,
     Verdict,
     WrongShape,
+    destination,
 )
 from marketing.channels.registry import provider
 from tenants import jsontext
@@ -57,13 +58,7 @@ class SesConfig(mail.Sender):
     topic_arn: str | None = Field(
         None, pattern=r"^arn:aws[a-z-]*:sns:", max_length=512, description="The SNS topic that calls back."
     )
-    api_url: str | None = Field(
-        None,
-        pattern=r"^https?://",
-        max_length=500,
-        description="Another address of the API.",
-        json_schema_extra={"destination": True},
-    )
+    api_url: str | None = destination(None, "Another address of the API.")
 
 
 class SesCredentials(Settings):

@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr
 from engine.addresses import AddressGuard, ForbiddenAddress, UnknownHost
 from marketing.channels import mail
 from marketing.channels.provider import (
+    DESTINATION,
     Accepted,
     Account,
     Callback,
@@ -40,10 +41,10 @@ OK = range(200, 300)
 class SmtpConfig(mail.Sender):
     """The server, and whom messages come from."""
 
-    host: str = Field(min_length=1, max_length=255, description="The server.", json_schema_extra={"destination": True})
-    port: int = Field(587, ge=1, le=65_535, description="Its port.", json_schema_extra={"destination": True})
+    host: str = Field(min_length=1, max_length=255, description="The server.", json_schema_extra=DESTINATION)
+    port: int = Field(587, ge=1, le=65_535, description="Its port.", json_schema_extra=DESTINATION)
     security: Literal["starttls", "tls", "none"] = Field(
-        "starttls", description="How the connection is encrypted.", json_schema_extra={"destination": True}
+        "starttls", description="How the connection is encrypted.", json_schema_extra=DESTINATION
     )
 
 

@@ -25,6 +25,7 @@ from marketing.channels.provider import (
     Settings,
     Verdict,
     WrongShape,
+    destination,
 )
 from marketing.channels.registry import provider
 
@@ -56,13 +57,7 @@ class TwilioConfig(Settings):
     messaging_service_sid: str | None = Field(
         None, pattern=r"^MG[0-9a-fA-F]{32}$", description="A messaging service, instead of a number."
     )
-    api_url: str = Field(
-        API,
-        pattern=r"^https?://",
-        max_length=500,
-        description="The address of Twilio's API.",
-        json_schema_extra={"destination": True},
-    )
+    api_url: str = destination(API, "The address of Twilio's API.")
 
     @model_validator(mode="after")
     def _has_a_sender(self) -> TwilioConfig:

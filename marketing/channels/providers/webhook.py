@@ -14,6 +14,7 @@ from engine import ports
 from engine.ports import CallFailed, HttpRequest, Signing
 from marketing.channels import calling, standard
 from marketing.channels.provider import (
+    DESTINATION,
     Accepted,
     Account,
     Callback,
@@ -34,7 +35,7 @@ class WebhookConfig(Settings):
         pattern=r"^https?://",
         max_length=2_000,
         description="What is called for each message.",
-        json_schema_extra={"destination": True},
+        json_schema_extra=DESTINATION,
     )
     timeout_seconds: int = Field(20, ge=1, le=60, description="How long an answer may take.")
 
