@@ -27,8 +27,9 @@ LOCK_AND_WAKE = """
 """
 
 # Takes woken instances and their wakes, an equal share per tenant that has any. The subquery with the lock is one look
-# by primary key for each wake, and who is locked elsewhere keeps its wake. Wakes are never updated, and what stands
-# where one stood is not seen by this statement: their place in the table is as good as their key, and costs no join.
+# by primary key for each wake, and who is locked elsewhere keeps its wake. The order is settled below the look: sorted
+# above it, more would be locked than are taken. Wakes are never updated, and what stands where one stood is not seen
+# by this statement: their place in the table is as good as their key, and costs no join.
 TAKE = f"""
     WITH RECURSIVE busy AS (
         (SELECT tenant_id FROM instance_wakes ORDER BY tenant_id LIMIT 1)
@@ -41,11 +42,13 @@ TAKE = f"""
           FROM busy WHERE tenant_id IS NOT NULL ORDER BY random() LIMIT %(limit)s
     ), taken AS MATERIALIZED (
         SELECT found.* FROM share CROSS JOIN LATERAL (
-            SELECT i.*, w.ctid AS wake
-              FROM instance_wakes w CROSS JOIN LATERAL (
-                SELECT * FROM flow_instances i WHERE i.id = w.instance_id FOR NO KEY UPDATE SKIP LOCKED
-              ) AS i
-             WHERE w.tenant_id = share.tenant_id ORDER BY w.rank, w.instance_id LIMIT share.most
+            SELECT i.*, w.wake
+              FROM (SELECT instance_id, ctid AS wake FROM instance_wakes
+                     WHERE tenant_id = share.tenant_id ORDER BY rank, instance_id OFFSET 0) AS w
+                   CROSS JOIN LATERAL (
+                       SELECT * FROM flow_instances i WHERE i.id = w.instance_id FOR NO KEY UPDATE SKIP LOCKED
+                   ) AS i
+             LIMIT share.most
           ) AS found
     ), gone AS (
         DELETE FROM instance_wakes WHERE ctid = ANY(ARRAY(SELECT wake FROM taken))

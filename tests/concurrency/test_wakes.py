@@ -11,7 +11,7 @@ import pytest
 from django.db import transaction
 
 from engine import activity_worker, operations, sweeper, triggers, why
-from engine.connections import one
+from engine.connections import execute, one
 from engine.execution import lookback, loop, wakes
 from engine.models import Wake
 from engine.nodes import registry
@@ -146,12 +146,15 @@ def test_a_wake_of_a_run_that_ended_meanwhile_moves_nothing(woken: Callable[...,
     assert_all_sound()
 
 
-def test_two_takers_do_not_take_the_same_run(woken: Callable[..., list[str]]) -> None:
+@pytest.mark.parametrize("planned", ["by index", "by sorting"])
+def test_two_takers_do_not_take_the_same_run(woken: Callable[..., list[str]], planned: str) -> None:
     ids = woken([f"p{i}" for i in range(6)])
     held, let_go, first = threading.Event(), threading.Event(), []
 
     def hold() -> None:
         with transaction.atomic():
+            for way in ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan"):
+                execute(f"SET LOCAL {way} = {planned == 'by index'}")
             first.extend(row.id for row in wakes.take(4))
             held.set()
             assert let_go.wait(20)
