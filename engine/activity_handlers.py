@@ -33,11 +33,16 @@ READ_INSTANCES = """
 _handlers: dict[str, Callable[[Lease], Outcome]] = {}
 # Kinds that concern a node of a run, likewise; they are handed what the node may know, and the run's program.
 _node_handlers: dict[str, NodeHandler] = {}
+# Kinds whose handlers leave a connection to the database as they found it: it serves the next of them, with what has
+# been prepared on it.
+tidy: set[str] = set()
 
 
-def register(kind: str, handler: Callable[[Lease], Outcome]) -> None:
-    """Have activities of this kind done by `handler`."""
+def register(kind: str, handler: Callable[[Lease], Outcome], *, is_tidy: bool = False) -> None:
+    """Have activities of this kind done by `handler`; see `tidy`."""
     _handlers[kind] = handler
+    if is_tidy:
+        tidy.add(kind)
 
 
 def register_for_nodes(kind: str, handler: NodeHandler) -> None:

@@ -12,8 +12,9 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.abc import Loader
-from psycopg.pq import Format
+from psycopg.pq import Format, TransactionStatus
 from psycopg.types.string import TextLoader
 
 # Only what says `prepare=True` is prepared at its first call; so many statements are kept per connection.
@@ -112,6 +113,14 @@ _SPECIAL = re.compile(r"[\\\t\n\r]").search
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
+def is_fresh(kept: BaseDatabaseWrapper) -> bool:
+    """Tell whether a kept connection is as good as a new one: in no transaction, and its server has not gone."""
+    found = kept.connection
+    if found is None or kept.errors_occurred or kept.in_atomic_block or found.closed:
+        return False
+    return found.info.transaction_status == TransactionStatus.IDLE and not _has_word(found)
+
+
 class SideConnection:
     """
     A second connection in autocommit, one per process, for what must be committed while a batch is still open.
@@ -140,9 +149,14 @@ class SideConnection:
 def _has_gone(on: psycopg.Connection[Any]) -> bool:
     if on.closed:
         return True
-    told = select.poll()
-    told.register(on.fileno(), select.POLLIN)
-    if told.poll(0):
+    if _has_word(on):
         with suppress(psycopg.OperationalError):
             on.execute("SELECT 1")
     return bool(on.closed)
+
+
+# Not select(): it knows no descriptors above 1023.
+def _has_word(on: psycopg.Connection[Any]) -> bool:
+    told = select.poll()
+    told.register(on.fileno(), select.POLLIN)
+    return bool(told.poll(0))

@@ -11,12 +11,16 @@ from typing import Any
 
 from django.db import connections
 
-from engine import patience, values
+from engine import activity_handlers, patience, values
+from engine.connections import is_fresh
 from engine.leases import Lease
 from engine.nodes.outcomes import Failed, Outcome
 from engine.ports import Busy
 
 logger = logging.getLogger(__name__)
+
+# So long a thread that has nothing to do holds the connection that a call has left to the next one.
+LINGER_S = 1.0
 
 
 class Hold:
@@ -105,19 +109,33 @@ class Hands:
 
 
 def _work(todo: SimpleQueue[Hold | None], done: SimpleQueue[Hold | None]) -> None:
-    while (hold := todo.get()) is not None:
+    while (hold := _next(todo)) is not None:
         if hold.claim():
             hold.outcome = _guarded(hold)
             done.put(hold)
         # What it holds shall not outlive it until the next call comes.
         del hold
+    connections.close_all()
 
 
-# Whatever a handler raises is its own activity's failure, also sys.exit(). Connections it opened are closed with it:
-# threads have no request to end.
+def _next(todo: SimpleQueue[Hold | None]) -> Hold | None:
+    if any(connection.connection is not None for connection in connections.all(initialized_only=True)):
+        try:
+            return todo.get(timeout=LINGER_S)
+        except Empty:
+            connections.close_all()
+    return todo.get()
+
+
+# Whatever a handler raises is its own activity's failure, also sys.exit(). Connections it opened are closed with it,
+# for threads have no request to end; one that is left as it was found serves the next call that leaves it so.
 def _guarded(hold: Hold) -> Outcome | Busy:
+    tidy = hold.lease.kind in activity_handlers.tidy
+    keep = False
     try:
-        return hold.call()
+        _close_unless(keep=tidy)
+        outcome = hold.call()
+        keep = tidy
     except Busy as busy:
         return busy
     except BaseException as error:  # nobody else is there to be told
@@ -125,6 +143,14 @@ def _guarded(hold: Hold) -> Outcome | Busy:
         detail = values.storable(f"{type(error).__name__}: {values.words_of(error)}")
         final = hold.lease.policy["non_retryable"]
         return Failed(detail, code=type(error).__name__, retryable=not patience.is_final(error, final))
+    else:
+        return outcome
     finally:
-        for connection in connections.all(initialized_only=True):
+        _close_unless(keep=keep)
+
+
+# What is kept must work, and be in no transaction.
+def _close_unless(*, keep: bool) -> None:
+    for connection in connections.all(initialized_only=True):
+        if not (keep and is_fresh(connection)):
             connection.close()

@@ -30,7 +30,7 @@ def connect() -> None:
         profiles=Profiles(), preferences=preferences, segments=Memberships(), caps=caps.Caps(), previews=Previews()
     )
     ports.bind(messages=Sender(), deliveries=Deliveries(), conversions=Conversions())
-    activity_handlers.register(errands.KIND, handing.hand_over)
+    activity_handlers.register(errands.KIND, handing.hand_over, is_tidy=True)
     checks.register_resolver("topic", preferences.topics)
     checks.register_resolver("template", store.existing)
     checks.register_resolver("coupon pool", pools.existing)

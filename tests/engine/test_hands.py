@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
-from engine import activities, activity_worker, triggers
+from engine import activities, activity_handlers, activity_worker, connections, triggers
+from engine.hands import Hands, Hold
+from engine.leases import Lease
 from engine.models import Activity
 from engine.nodes import registry
 from engine.nodes.action_config import ActionConfig
 from engine.nodes.base import Node
 from engine.nodes.context import StepContext
-from engine.nodes.outcomes import Completed, Outcome
+from engine.nodes.outcomes import Completed, Failed, Outcome
 from flows.models import Flow, FlowInstance
 from tests.engine.sagas.calls import Speechless
 from tests.support.graphs import ENTRY, graph
@@ -108,3 +110,61 @@ def test_an_error_that_cannot_be_told_costs_no_hand(calls: Flow, monkeypatch: py
     assert activity_worker.run() == 1
 
     assert Activity.objects.get().error["code"] == "Speechless"
+
+
+def backend() -> int:
+    return int(connections.one("SELECT pg_backend_pid()"))
+
+
+def leave_open() -> int:
+    transaction.set_autocommit(False)
+    return backend()
+
+
+@pytest.fixture
+def said_by_one_hand(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[Any]]]:
+    """Have one thread make calls of kinds, one after the other; give what they said."""
+    monkeypatch.setattr(activity_handlers, "tidy", {"tidy"})
+    hands = Hands(1)
+
+    def say(*calls: tuple[str, Callable[[], Any]]) -> list[Any]:
+        for kind, call in calls:
+            lease = Lease("", "", None, None, "", kind, "", {}, "", {"non_retryable": []}, 1)
+            hands.give([Hold(lease, call, 0.0)], busy=1)
+        return [hold.outcome for hold in hands.collect(expected=len(calls), within_s=10.0, grace_s=10.0)]
+
+    yield say
+    hands.let_go()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_serves_the_next_call_only_where_both_leave_it_as_they_found_it(
+    said_by_one_hand: Callable[..., list[Any]],
+) -> None:
+    tidy, other = ("tidy", backend), ("other", backend)
+
+    first, second, third, fourth = said_by_one_hand(tidy, tidy, other, tidy)
+
+    assert first == second
+    assert len({second, third, fourth}) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_in_a_transaction_or_after_an_error_serves_nobody_else(
+    said_by_one_hand: Callable[..., list[Any]],
+) -> None:
+    first, failed, second, third = said_by_one_hand(
+        ("tidy", leave_open), ("tidy", lambda: connections.one("nonsense")), ("tidy", backend), ("tidy", backend)
+    )
+
+    assert isinstance(failed, Failed)
+    assert first not in (second, third)
+    assert second == third
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hand_without_work_lets_its_connection_go(said_by_one_hand: Callable[..., list[Any]]) -> None:
+    (kept,) = said_by_one_hand(("tidy", backend))
+
+    gone = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)"
+    wait_for(lambda: connections.one(gone, [kept]), seconds=10, what="the connection to be closed")
