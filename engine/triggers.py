@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 from django.db import transaction
 
-from engine import bells, births, clock, entry_caps, entry_memory, errors
+from engine import bells, births, clock, entry_caps, entry_memory, errors, ports
 from engine.bells import Bell
 from engine.connections import execute
 from engine.entering import Entry, Verdict, Whence
@@ -81,7 +81,8 @@ def start_by_id(
     """
     Start the flow with this (tenant's id, id) for many participants; raise UnknownFlow where there is none.
 
-    Two statements: one reads the flow anew, as any copy of it may be older than a pause, the other writes.
+    Three statements: one reads the flow anew, as any copy of it may be older than a pause, one asks who has turned out
+    to be somebody else (the run is that one's), the third writes.
     """
     tenant_id, flow_id = of
     status, version_id = execute(FIND_FLOW, {"tenant": tenant_id, "flow": flow_id}).fetchone() or ("", None)
@@ -94,10 +95,20 @@ def start_by_id(
     run = _Run(str(tenant_id), str(flow_id), compiled, entry_node_of(compiled, entry_node), clock.now(), whence)
     # One statement is a transaction of its own.
     with transaction.atomic() if len(wanted) > 1 or run.writes_more else nullcontext():
-        verdicts = run.enter(wanted)
+        verdicts = run.enter(_as_who_they_are(tenant_id, wanted))
         if any(each.refusal is None for each in verdicts):
             bells.ring_on_commit(Bell.ADVANCE)
+    for verdict, entry in zip(verdicts, wanted, strict=True):
+        verdict.entry = entry
     return verdicts
+
+
+def _as_who_they_are(tenant_id: UUID, wanted: Sequence[Entry]) -> Sequence[Entry]:
+    names = sorted({each.participant_id for each in wanted})
+    merged = ports.bound().profiles.merged_many(str(tenant_id), names)
+    if not merged:
+        return wanted
+    return [replace(each, participant_id=merged.get(each.participant_id, each.participant_id)) for each in wanted]
 
 
 def _instance(flow: Flow, new: state.InstanceState) -> FlowInstance:

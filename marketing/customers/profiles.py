@@ -1,7 +1,7 @@
 """What is done to profiles from outside of flows: each in one transaction, with its audit and its notices."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -19,6 +19,8 @@ from tenants.models import Tenant
 
 JSON = dict[str, Any]
 State = Customer.State
+
+_TRIES: Final = 3
 
 
 def listed(tenant: Tenant, *, tag: str = "") -> TenantScopedQuerySet[Customer]:
@@ -58,17 +60,32 @@ def create(tenant: Tenant, external_id: str, given: Mapping[str, Any], *, actor:
 def replace(tenant: Tenant, external_id: str, given: Mapping[str, Any], *, actor: str = "") -> tuple[Customer, bool]:
     """Make a customer, or make an existing one just this; the second value says whether it is new."""
     with transaction.atomic():
-        try:
-            return create(tenant, external_id, given, actor=actor), True
-        except CustomerExists:
-            customer = locked(tenant, external_id)
-            empty: JSON = {**dict.fromkeys(fields.COLUMNS, ""), "tags": []}
-            customer.properties = {}
-            _save(customer, {**empty, **given})
-            said = preferences.overlaid({}, given.get("preferences", {}))
-            preferences.put(customer, said, source="api", actor=actor)
-            changes.note(tenant.pk, [customer.external_id], {"fields": [changes.EVERYTHING]})
-            return customer, False
+        # Whose erasure ends between the two looks has given the id back.
+        for _ in range(_TRIES):
+            try:
+                return create(tenant, external_id, given, actor=actor), True
+            except CustomerExists:
+                customer = _locked_if_there(tenant, external_id)
+            if customer is not None:
+                return _made(customer, given, actor), False
+        raise CustomerErased
+
+
+def _locked_if_there(tenant: Tenant, external_id: str) -> Customer | None:
+    try:
+        return locked(tenant, external_id)
+    except NotFound:
+        return None
+
+
+def _made(customer: Customer, given: Mapping[str, Any], actor: str) -> Customer:
+    empty: JSON = {**dict.fromkeys(fields.COLUMNS, ""), "tags": []}
+    customer.properties = {}
+    _save(customer, {**empty, **given})
+    said = preferences.overlaid({}, given.get("preferences", {}))
+    preferences.put(customer, said, source="api", actor=actor)
+    changes.note(customer.tenant_id, [customer.external_id], {"fields": [changes.EVERYTHING]})
+    return customer
 
 
 def change(tenant: Tenant, external_id: str, given: Mapping[str, Any], *, actor: str = "") -> Customer:

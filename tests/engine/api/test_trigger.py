@@ -21,6 +21,7 @@ from engine import bells, births, triggers
 from engine.models import StoredEvent
 from flows import lifecycle
 from flows.models import Flow, FlowInstance
+from marketing.customers import store
 from tenants.models import Role, Tenant
 from tests.engine.api.conftest import codes
 from tests.support.graphs import chain, graph
@@ -90,20 +91,20 @@ def test_of_many_at_the_same_moment_one_enters(flow_of: Callable[..., Flow], ten
     assert {answer.json()["instance_id"] for answer in answers} == {answers[0].json()["instance_id"]}
 
 
-def test_a_start_is_two_statements(
+def test_a_start_is_three_statements(
     flow_of: Callable[..., Flow], start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flow = flow_of(chain(1))
     start(flow, participant_id="warm")
     seen: list[str] = []
-    for module in (triggers, births):
+    for module in (triggers, births, store):
         execute = module.execute
         monkeypatch.setattr(module, "execute", lambda sql, *rest, run=execute: (seen.append(sql), run(sql, *rest))[1])
 
     with CaptureQueriesContext(connection) as others:
         start(flow, participant_id="ada")
 
-    assert seen == [triggers.FIND_FLOW, births.WRITE]
+    assert seen == [triggers.FIND_FLOW, store.MERGED, births.WRITE]
     assert not others.captured_queries
 
 

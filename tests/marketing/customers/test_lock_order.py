@@ -54,3 +54,18 @@ def test_what_is_merged_while_it_is_waited_for_is_followed_on(customer, tenant):
 
     assert Customer.objects.get(external_id="ada").name == "B"
     assert Customer.objects.get(external_id="bob").state == "merged"
+
+
+def test_who_is_put_while_an_erasure_of_that_id_ends_is_somebody_new(customer, tenant):
+    customer("ada", name="Old", state="deleting")
+    with transaction.atomic():
+        old = held("ada")
+        other = Meanwhile(lambda: profiles.replace(tenant, "ada", {"name": "New"}))
+        wait_until_somebody_is_blocked()
+        old.external_id, old.state = "erased:1", "erased"
+        old.save()
+    with other:
+        _, is_new = other.answer()
+
+    assert is_new
+    assert Customer.objects.get(external_id="ada").name == "New"
