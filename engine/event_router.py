@@ -24,8 +24,8 @@ JSON = dict[str, Any]
 logger = logging.getLogger(__name__)
 
 # Finds events that nobody routed, an equal share per tenant, and takes the lock of each one's participant. The lock is
-# only tried, row by row in the order of the index, so a colleague's participants are passed over and nobody waits for
-# anybody.
+# only tried, row by row in the order of the ids, so a colleague's participants are passed over and nobody waits for
+# anybody. The order is settled below the try: sorted above it, all that are waiting would be locked.
 TAKE_PARTICIPANTS = """
     WITH RECURSIVE busy AS (
         (SELECT tenant_id FROM inbound_events WHERE routed_at IS NULL AND participant_id <> ''
@@ -40,11 +40,13 @@ TAKE_PARTICIPANTS = """
     )
     SELECT DISTINCT taken.tenant_id, taken.participant_id
       FROM share CROSS JOIN LATERAL (
-        SELECT e.tenant_id, e.participant_id FROM inbound_events e
-         WHERE e.tenant_id = share.tenant_id AND e.routed_at IS NULL AND e.participant_id <> ''
-           AND pg_try_advisory_xact_lock(
+        SELECT e.tenant_id, e.participant_id
+          FROM (SELECT tenant_id, participant_id FROM inbound_events
+                 WHERE tenant_id = share.tenant_id AND routed_at IS NULL AND participant_id <> ''
+                 ORDER BY id OFFSET 0) AS e
+         WHERE pg_try_advisory_xact_lock(
                    hashtextextended('participant:' || e.tenant_id::text || ':' || e.participant_id, 0))
-         ORDER BY e.id LIMIT share.most
+         LIMIT share.most
       ) AS taken
 """
 

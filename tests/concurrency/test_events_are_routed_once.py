@@ -6,7 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+from django.db import transaction
+
 from engine import event_router
+from engine.connections import execute, one
 from engine.inbox import publish_event
 from engine.models import InboundEvent, StoredEvent
 from flows.models import Flow, FlowInstance
@@ -17,6 +21,7 @@ from tests.support.races import at_once
 from tests.support.soundness import assert_all_sound
 
 THREADS = 16
+LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
 
 REPLY: dict[str, tuple[Any, ...]] = {
     "entry": ("event_entry", {"event_type": "signed_up"}, {None: "reply"}),
@@ -71,3 +76,21 @@ def test_routers_that_race_route_each_event_once(flow_of: Callable[..., Flow], t
     ]
     assert len(resolved) == len(names)
     assert_all_sound()
+
+
+@pytest.mark.parametrize("planned", ["by index", "by sorting"])
+def test_a_router_locks_no_more_participants_than_it_takes(
+    flow_of: Callable[..., Flow], tenant: Tenant, planned: str
+) -> None:
+    flow_of(graph(REPLY))
+    for number in range(6):
+        publish_event(f"p{number}", "signed_up", tenant=tenant)
+
+    with transaction.atomic():
+        for way in ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan"):
+            execute(f"SET LOCAL {way} = {planned == 'by index'}")
+        taken = execute(event_router.TAKE_PARTICIPANTS, {"limit": 4}).fetchall()
+        locked = one(LOCKS)
+
+    assert sorted(row[1] for row in taken) == ["p0", "p1", "p2", "p3"]
+    assert locked == 4
