@@ -93,7 +93,7 @@ def _workers() -> Check:
 def _beat() -> Check:
     if "beat" in _recent():
         return Check(ok=True, detail="Beat is running.")
-    return Check(ok=False, detail="Beat has not shown life lately: schedules do not start anything.")
+    return Check(ok=False, detail="Beat has not shown life lately: schedules are left to the sweeper.")
 
 
 def _recent() -> list[str]:
