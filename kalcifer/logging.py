@@ -54,6 +54,8 @@ def _standard_library(shared: list[Any]) -> dict[str, Any]:
             # A line per message received and task done is noise at a thousand doorbells per second.
             "celery": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},
+            # At each stop Celery puts back the doorbells that were not answered, which says nothing to anybody.
+            "kombu": {"level": "WARNING"},
             # A line per outgoing call.
             "httpx": {"level": "WARNING"},
             "django_celery_beat": {"level": "WARNING"},

@@ -10,6 +10,7 @@ django.setup()
 structlog.contextvars.bind_contextvars(request_id="r1", tenant="t1")
 structlog.get_logger("engine").info("instance.advanced", instance="i1", node="n1")
 logging.getLogger("library").warning("plain %s", "words")
+logging.getLogger("kombu.transport.virtual.base").info("Restoring 3 unacknowledged message(s)")
 try:
     1 / 0
 except ZeroDivisionError:
