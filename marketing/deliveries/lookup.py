@@ -9,9 +9,14 @@ from engine.connections import execute
 
 JSON = dict[str, Any]
 
-# The latest message of each node: an operator's retry, or a message sent once more, counts rather than the first.
+# The latest message of each node: an operator's retry, or a message sent once more, counts rather than the first. What
+# was complained of may have been read before; of that the history knows.
 STATES: Final = """
-    SELECT DISTINCT ON (instance_id, node_id) instance_id, node_id, status, reason
+    SELECT DISTINCT ON (instance_id, node_id) instance_id, node_id, status, reason,
+           CASE status WHEN 'complained'
+                THEN history @> '[{"status": "opened"}]' OR history @> '[{"status": "clicked"}]'
+                ELSE status IN ('opened', 'clicked') END,
+           CASE status WHEN 'complained' THEN history @> '[{"status": "clicked"}]' ELSE status = 'clicked' END
       FROM deliveries WHERE tenant_id = %s AND instance_id = ANY(%s::uuid[])
      ORDER BY instance_id, node_id, id DESC
 """
@@ -23,11 +28,8 @@ class Deliveries:
     def states_many(self, tenant_id: str, instance_ids: Sequence[str]) -> Mapping[str, Mapping[str, JSON]]:
         """Give `{state, opened, clicked, reason}` by instance and node, in one query."""
         found: dict[str, dict[str, JSON]] = {}
-        for instance_id, node_id, status, reason in execute(STATES, [tenant_id, list(instance_ids)]).fetchall():
-            found.setdefault(instance_id, {})[node_id] = {
-                "state": status,
-                "opened": status in ("opened", "clicked"),
-                "clicked": status == "clicked",
-                "reason": reason,
-            }
+        rows = execute(STATES, [tenant_id, list(instance_ids)]).fetchall()
+        for instance_id, node_id, status, reason, opened, clicked in rows:
+            state = {"state": status, "opened": opened, "clicked": clicked, "reason": reason}
+            found.setdefault(instance_id, {})[node_id] = state
         return found

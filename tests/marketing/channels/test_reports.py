@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
+from uuid import uuid4
 
 import pytest
 
@@ -12,6 +13,7 @@ from engine.models import InboundEvent
 from marketing.channels.provider import Permanent, Report, Transient
 from marketing.customers import erasure
 from marketing.deliveries import reports, suppressions
+from marketing.deliveries.lookup import Deliveries
 from marketing.deliveries.reports import record_many
 from marketing.models import Customer, Delivery, PushToken, Suppression
 from tests.support.races import at_once
@@ -115,16 +117,22 @@ def test_soft_bounces_suppress_when_there_are_several_in_the_window(tenant, deli
     assert Suppression.objects.get().reason == "soft_bounces"
 
 
-def test_a_complaint_after_the_message_was_read_keeps_the_status_and_suppresses(tenant, delivery_of):
-    delivery = delivery_of("opened")
+@pytest.mark.parametrize("before", ["sent", "delivered", "opened", "clicked"])
+def test_a_complaint_is_the_last_word_about_a_message_and_forgets_nothing_of_before(tenant, delivery_of, before):
+    instance = uuid4()
+    delivery = delivery_of(instance_id=instance, node_id="hello")
+    record_many(tenant.pk, [report(delivery, before)])
+    InboundEvent.objects.all().delete()
 
-    record_many(tenant.pk, [report(delivery, "complained")])
+    record_many(tenant.pk, [report(delivery, "complained"), report(delivery, "complained")])
+    record_many(tenant.pk, [report(delivery, "delivered")])
 
     delivery.refresh_from_db()
-    assert delivery.status == "opened"
-    assert delivery.history[-1]["status"] == "complained"
+    assert (delivery.status, delivery.reason) == ("complained", "complaint")
     assert Suppression.objects.get().reason == "complaint"
-    assert events(tenant) == ["email_complained"]
+    assert "email_complained" in events(tenant)
+    seen = Deliveries().states_many(str(tenant.pk), [str(instance)])[str(instance)]["hello"]
+    assert (seen["opened"], seen["clicked"]) == (before in ("opened", "clicked"), before == "clicked")
 
 
 def test_somebody_who_unsubscribes_at_the_provider_gets_no_more(tenant, delivery_of):
