@@ -17,6 +17,8 @@ from psycopg.abc import Loader
 from psycopg.pq import Format, TransactionStatus
 from psycopg.types.string import TextLoader
 
+from engine.arrays import TextsDumper
+
 # Only what says `prepare=True` is prepared at its first call; so many statements are kept per connection.
 PREPARE_THRESHOLD = 5
 PREPARED_MAX = 500
@@ -42,6 +44,7 @@ def _adapters_of(on: psycopg.Connection[Any]) -> psycopg.adapt.AdaptersMap:
         found = _known[on] = psycopg.adapt.AdaptersMap(on.adapters)
         for name in ("uuid", "jsonb", "json"):
             found.register_loader(name, TextLoader)
+        found.register_dumper(list, TextsDumper)
         # Django's own is ten times as slow, and every session here is in UTC anyway.
         found.register_loader("timestamptz", _MOMENTS)
     return found
