@@ -61,6 +61,7 @@ def _standard_library(shared: list[Any]) -> dict[str, Any]:
             "django_celery_beat": {"level": "WARNING"},
             # A client's mistake is the client's to read.
             "django.request": {"level": "ERROR"},
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
         },
     }
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
-from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.core.exceptions import BadRequest, DisallowedHost, SuspiciousOperation
 from django.db import DataError, Error, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
@@ -221,7 +221,17 @@ def _or_page(page: Callable[..., HttpResponse], status: int, code: str, detail: 
     return handle
 
 
-handler400 = _or_page(defaults.bad_request, 400, "bad_request", "The request cannot be read.")
+_unreadable = _or_page(defaults.bad_request, 400, "bad_request", "The request cannot be read.")
+
+
+def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Say of an unknown name what to do about it; the rest is told as what cannot be read."""
+    if not isinstance(exception, DisallowedHost):
+        return _unreadable(request, exception)
+    detail = "The server does not answer under this name: add it to ALLOWED_HOSTS."
+    return answer(400, "bad_request", detail) if is_api(request) else HttpResponse(detail, "text/plain", status=400)
+
+
 handler403 = _or_page(defaults.permission_denied, 403, "permission_denied", "This is not allowed.")
 handler404 = _or_page(defaults.page_not_found, 404, "not_found", "There is no such address.")
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from gunicorn import util
+
 from kalcifer import collector
 from kalcifer.supervisor import leash
 
@@ -23,5 +25,9 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Everything is imported."""
+    """Everything is imported; what gunicorn refuses has the API's shape, as gunicorn has no hook of its own for it."""
+    # Only here: what the master imports would outlive a reload of the code.
+    from kalcifer import web_refusals  # noqa: PLC0415
+
+    util.write_error = web_refusals.write
     collector.spare()

@@ -133,3 +133,15 @@ def test_database_away(client: Client) -> None:
         page = client.get("/admin/", headers={"cookie": "sessionid=abcdefgh"})
     assert (api.status_code, api["Retry-After"], api.json()["errors"][0]["code"]) == (503, "1", "database_unavailable")
     assert (page.status_code, page["Retry-After"]) == (503, "1")
+
+
+@pytest.mark.parametrize(("address", "kind"), [("/api/v1/health", "application/json"), ("/admin/", "text/plain")])
+def test_a_name_that_is_not_answered_to_is_told_with_the_setting(
+    client: Client, settings: Any, address: str, kind: str
+) -> None:
+    settings.ALLOWED_HOSTS = ["kalcifer.example"]
+
+    answer = client.get(address, headers={"host": "elsewhere.example"})
+
+    assert (answer.status_code, answer["Content-Type"]) == (400, kind)
+    assert "ALLOWED_HOSTS" in answer.content.decode()
