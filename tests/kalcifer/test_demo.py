@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from engine import clock
+from engine.conf import engine_settings
 from engine.nodes import duration
 from kalcifer.demo import mail, orders, plan, report
 from kalcifer.demo.plan import SCRIPTS
@@ -281,3 +283,27 @@ def test_a_charge_under_two_keys_is_told(placed):
     assert orders.differences(placed, found, calls) == [
         f"{good.order_id}: charge_card was done under 2 keys instead of 1"
     ]
+
+
+@pytest.fixture
+def of_another_process(monkeypatch, settings):
+    """Gives a clock as a process has it that is told of no pace."""
+
+    def make():
+        settings.KALCIFER_CLOCK_SPEED = None
+        engine_settings.cache_clear()
+        monkeypatch.setattr(clock, "_clock", clock._Clock())
+        return clock
+
+    yield make
+    engine_settings.cache_clear()
+
+
+def test_the_pace_is_set_for_every_process_and_set_back(transactional_db, of_another_process):
+    of_another_process()
+
+    demo._set_pace(600)
+    quick = of_another_process().speed()
+    demo._set_pace(1)
+
+    assert (quick, of_another_process().speed()) == (600.0, 1.0)

@@ -76,7 +76,7 @@ class Command(up.Command):
         console.print("Starting web, workers, beat and sweeper ...")
         with ExitStack() as stack:
             prepared = _prepare(options)
-            stack.callback(_back_to_normal_pace)
+            stack.callback(_set_pace, 1)
             supervisor = stack.enter_context(prepared)
             receiver = stack.enter_context(Receiver((options["port"] + 1) % PORTS))
             if not supervisor.wait_ready(up.READY_WITHIN, unless=ended):
@@ -91,8 +91,11 @@ class Command(up.Command):
             result = _play(options, supervisor, receiver, access, ended, console)
             if result is None:
                 return None
+            # What is looked at afterwards stays what it was: at speed a month is over before the table is read.
+            _set_pace(1)
             self._tell(result, options, console)
             if not options["exit"]:
+                console.print("From here on the clock goes at its usual pace.", highlight=False)
                 _tell_where(supervisor, access, console)
                 ended.wait()
             console.print("Stopping ...")
@@ -115,9 +118,11 @@ def _check(options: dict[str, Any]) -> None:
 def _prepare(options: dict[str, Any]) -> Supervisor:
     prepared = up.prepare(options).options
     clock.go_on_from_seen()
+    _set_pace(options["speed"])
     environment = {
         "KALCIFER_DEMO": "1",
-        "KALCIFER_CLOCK_SPEED": str(options["speed"]),
+        # The processes go by the pace that is set in the database.
+        "KALCIFER_CLOCK_SPEED": "",
         "KALCIFER_ALLOW_PRIVATE_ADDRESSES": "127.0.0.1/32",
     }
     return Supervisor(replace(prepared, environment=environment, logs=Layout.of(settings.KALCIFER_DATA_DIR).logs))
@@ -164,7 +169,7 @@ def _play(
     return result
 
 
-# The processes that were just started have quickened the clock; who is in a segment by then enters.
+# Who is in a segment by the clock of the processes enters.
 def _load(access: stage.Access, customers: int) -> dict[str, str]:
     clock.resync()
     return loading.load(access.tenant, customers=customers).flows
@@ -204,9 +209,9 @@ def _tell_where(supervisor: Supervisor, access: stage.Access, console: Console) 
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-# A later `up` on the same data goes on from here, second by second.
-def _back_to_normal_pace() -> None:
-    settings.KALCIFER_CLOCK_SPEED = 1.0
+# For every process at once. A later `up` on the same data goes on from where this one ends, second by second.
+def _set_pace(speed: float) -> None:
+    settings.KALCIFER_CLOCK_SPEED = float(speed)
     engine_settings.cache_clear()
     clock.resync()
     clock.now()
