@@ -13,12 +13,12 @@ from django.db import connection
 
 from engine import triggers
 from engine.connections import one
-from engine.projections import rounds
 from kalcifer.embedded.postgres import _binary as binary
 from tests.engine.conftest import flow_of, own_registry, tenant
 from tests.support import processes
 from tests.support.graphs import chain
 from tests.support.passage import run_until_idle
+from tests.support.raw_counts import catch_up
 from tests.support.servers import database_url
 
 __all__ = ["flow_of", "own_registry", "tenant"]
@@ -41,10 +41,10 @@ from django.db import connection
 from engine import triggers
 from engine.connections import execute
 from engine.event_store import moving, reading
-from engine.projections import rounds
 from flows.models import Flow
 from tests.support.graphs import chain
 from tests.support.passage import run_until_idle
+from tests.support.raw_counts import catch_up
 
 connection.ensure_connection()
 there = connection.settings_dict
@@ -55,7 +55,7 @@ call_command("migrate", verbosity=0)
 after = moving.is_ahead()
 triggers.start(Flow.objects.get(), "bob")
 run_until_idle()
-rounds.run()
+catch_up()
 places = execute("SELECT tx, position FROM stored_events ORDER BY position").fetchall()
 counted = execute("SELECT count FROM projection_checkpoints WHERE name = 'flow_statistics'").fetchone()[0]
 kinds = [event.type for event in reading.read_after(0, 0, limit=1000)]
@@ -71,7 +71,7 @@ def test_a_dump_of_a_busy_server_goes_on_where_transactions_are_counted_anew(
     flow = flow_of(chain(1))
     triggers.start(flow, "ada")
     run_until_idle()
-    rounds.run()
+    catch_up()
     with connection.cursor() as cursor:
         cursor.execute(GROW_OLD)
     dump = tmp_path / "dump.sql"

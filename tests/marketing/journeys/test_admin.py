@@ -13,12 +13,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from engine.projections import rounds
 from flows.models import Flow, FlowInstance
 from marketing import journeys
 from marketing.models import Journey, Segment
 from tenants.models import Tenant
 from tests.marketing.journeys.conftest import BY_EVENT, BY_SEGMENT, settle
+from tests.support.raw_counts import catch_up
 
 LIST = "admin:marketing_journey_changelist"
 ADD = "admin:marketing_journey_add"
@@ -63,7 +63,7 @@ def test_a_journey_is_made_launched_held_and_ended(
     told = press(operator, made, "launch-with-all")
     assert "Win back is launched; a job lets 3 members of the audience in." in told
     settle()
-    rounds.run(slice_s=5.0)
+    catch_up()
     assert "3 entered, 3 active, 0 completed, 0 converted" in (
         operator.get(reverse(CHANGE, args=(made.pk,))).content.decode()
     )
