@@ -47,7 +47,7 @@ def held_before_the_batch_is_written(
     def hold(bursts: Any, **options: Any) -> None:
         if not reached.is_set():
             reached.set()
-            assert go_on.wait(20)
+            assert go_on.wait(60)
         original(bursts, **options)
 
     monkeypatch.setattr(write, "batch", hold)
@@ -62,7 +62,7 @@ def test_an_event_that_comes_while_its_wait_is_being_registered_resolves_it(
     triggers.start(flow_of(reply_or_nudge(lookback=lookback)), "ada")
 
     with held_before_the_batch_is_written(monkeypatch) as (reached, go_on), Meanwhile(run_until_idle) as loop:
-        assert reached.wait(20)
+        assert reached.wait(60)
         publish_event("ada", "replied", tenant=tenant)
         # The router meets the lock of the participant, and passes over.
         assert event_router.route() == 0
@@ -86,10 +86,10 @@ def test_an_event_stored_before_and_committed_after_the_look_back_resolves_the_w
         with transaction.atomic():
             publish_event("ada", "replied", tenant=tenant)
             stored.set()
-            assert commit.wait(20)
+            assert commit.wait(60)
 
     with Meanwhile(long_transaction) as caller:
-        assert stored.wait(20)
+        assert stored.wait(60)
         now.advance(seconds=1)
         run_until_idle()
         assert FlowInstance.objects.get().status == "waiting"

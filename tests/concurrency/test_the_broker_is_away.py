@@ -98,6 +98,6 @@ def test_starts_and_events_are_accepted_and_the_sweep_does_all_of_it(
         sweep.round()
         return FlowInstance.objects.filter(status="completed").count() == len(names)
 
-    wait_for(done, seconds=20, what="the sweep to do it all")
+    wait_for(done, seconds=60, what="the sweep to do it all")
     sweep._leadership.get()[0].close()
     assert_all_sound()

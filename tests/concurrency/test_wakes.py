@@ -157,11 +157,11 @@ def test_two_takers_do_not_take_the_same_run(woken: Callable[..., list[str]], pl
                 execute(f"SET LOCAL {way} = {planned == 'by index'}")
             first.extend(row.id for row in wakes.take(4))
             held.set()
-            assert let_go.wait(20)
+            assert let_go.wait(60)
             transaction.set_rollback(True)
 
     with Meanwhile(hold) as other:
-        assert held.wait(20)
+        assert held.wait(60)
         with transaction.atomic():
             second = [row.id for row in wakes.take(10)]
             transaction.set_rollback(True)
@@ -182,10 +182,10 @@ def test_a_woken_run_whose_participant_is_with_a_router_stays_to_be_run(
         with transaction.atomic():
             assert lookback.try_participants([lookback.participant_key(str(tenant.pk), "ada")])
             held.set()
-            assert let_go.wait(20)
+            assert let_go.wait(60)
 
     with Meanwhile(hold) as router:
-        assert held.wait(20)
+        assert held.wait(60)
         assert loop.advance(slice_s=0.2) == 0
         assert FlowInstance.objects.get(pk=ada).runnable
         let_go.set()

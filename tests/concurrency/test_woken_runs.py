@@ -177,10 +177,10 @@ def test_a_timer_fires_although_its_run_next_waits_for_an_event_and_the_particip
         with transaction.atomic():
             assert lookback.try_participants([lookback.participant_key(str(tenant.pk), ada.participant_id)])
             held.set()
-            assert let_go.wait(20)
+            assert let_go.wait(60)
 
     with Meanwhile(hold) as router:
-        assert held.wait(20)
+        assert held.wait(60)
         assert timers.wake_due() == 1
         assert (ada.status, ada.instance.runnable) == ("running", True)
         assert ada.event_types[-1] == "wait_resolved"

@@ -132,7 +132,7 @@ def in_parallel(*calls: Callable[[], Any]) -> list[Any]:
     def one(call: Callable[[], Any]) -> Any:
         try:
             connection.ensure_connection()
-            barrier.wait(timeout=10)
+            barrier.wait(timeout=60)
             return call()
         except Exception as error:  # noqa: BLE001
             return error

@@ -74,7 +74,7 @@ def test_a_cancelled_caller_waits_for_the_write_that_has_begun(pool: Pool, trans
         with transaction.atomic():
             Tenant.objects.create(name="first half")
             begun.set()
-            assert go_on.wait(20)
+            assert go_on.wait(60)
             Tenant.objects.create(name="second half")
 
     async def cancel_in_the_middle() -> None:
@@ -97,7 +97,7 @@ def test_the_error_of_a_call_whose_caller_was_cancelled_is_the_cause_of_the_canc
 
     def fail() -> None:
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         raise LookupError("lost")
 
     async def cancel() -> BaseException | None:

@@ -93,11 +93,11 @@ def test_a_reader_never_skips_what_commits_out_of_order(flow_of: Callable[..., F
         with transaction.atomic():
             triggers.start(flow, "early")
             started.set()
-            assert commit.wait(20)
+            assert commit.wait(60)
 
     reader = Reader()
     with Meanwhile(older_transaction_that_commits_later) as older:
-        assert started.wait(20)
+        assert started.wait(60)
         triggers.start(flow, "late")
         assert reader.read() == 0
         commit.set()
@@ -117,12 +117,12 @@ def test_a_long_transaction_that_appends_to_an_aggregate_after_a_younger_one_doe
         with transaction.atomic():
             triggers.start(flow, "bob")
             opened.set()
-            assert go_on.wait(20)
+            assert go_on.wait(60)
             operations.resume(ada.id)
 
     reader = Reader()
     with Meanwhile(long_transaction) as caller:
-        assert opened.wait(20)
+        assert opened.wait(60)
         operations.pause(ada.id)
         reader.read()
         go_on.set()

@@ -40,7 +40,7 @@ class Slow(Node):
 
     def execute(self, config: Any, step: StepContext) -> Outcome:
         Slow.begun.append(step.participant_id)
-        Slow.gate.wait(10)
+        Slow.gate.wait(60)
         return Completed({})
 
 
@@ -90,10 +90,10 @@ def test_what_nobody_had_a_hand_for_is_handed_back_and_no_attempt_counts(calls: 
     hands.start()
 
     handed_back = Activity.objects.filter(status="pending", attempts=0)
-    wait_for(lambda: handed_back.count() == 3, seconds=8, what="what nobody began to be handed back")
+    wait_for(lambda: handed_back.count() == 3, seconds=60, what="what nobody began to be handed back")
     waiting = list(Activity.objects.filter(status="pending").values_list("attempts", flat=True))
     Slow.gate.set()
-    hands.join(20)
+    hands.join(60)
 
     assert waiting == [0, 0, 0]
     assert set(Activity.objects.values_list("status", "attempts")) == {("completed", 1)}
@@ -167,4 +167,4 @@ def test_a_hand_without_work_lets_its_connection_go(said_by_one_hand: Callable[.
     (kept,) = said_by_one_hand(("tidy", backend))
 
     gone = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)"
-    wait_for(lambda: connections.one(gone, [kept]), seconds=10, what="the connection to be closed")
+    wait_for(lambda: connections.one(gone, [kept]), seconds=60, what="the connection to be closed")

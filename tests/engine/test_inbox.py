@@ -152,7 +152,7 @@ def in_parallel(calls: list[Callable[[], Any]]) -> list[Any]:
     def one(call: Callable[[], Any]) -> Any:
         try:
             connection.ensure_connection()
-            barrier.wait(timeout=10)
+            barrier.wait(timeout=60)
             return call()
         finally:
             connection.close()

@@ -147,7 +147,7 @@ def test_of_many_takers_the_newest_wins_and_nobody_waits(store: EventStore, snap
     def take(upto: int) -> None:
         of = snapshots._of(("counter", "mine"))
         loaded = loading.load(of, upto=upto, every=1000)
-        together.wait(10)
+        together.wait(60)
         loading.take(of, loaded)
         connection.close()
 

@@ -100,7 +100,7 @@ def in_parallel(transactional_db: None) -> Callable[..., list[Any]]:
         def one(call: Callable[[], Any]) -> Any:
             try:
                 connection.ensure_connection()
-                barrier.wait(timeout=10)
+                barrier.wait(timeout=60)
                 return call()
             except Exception as error:  # noqa: BLE001 - the answer of a loser
                 return error

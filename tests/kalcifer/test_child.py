@@ -21,7 +21,7 @@ def waiting(tmp_path):
     tended.start()
     yield tended
     tended.signal(SIGKILL)
-    tended.wait(5)
+    tended.wait(60)
 
 
 def tend_until_replaced(tended, pid):
@@ -82,5 +82,5 @@ def test_a_log_is_written_where_it_is_asked_for(tmp_path):
 
     speaking.start()
 
-    assert speaking.wait(10)
+    assert speaking.wait(60)
     assert (tmp_path / "speaking.log").read_text() == "here\n"

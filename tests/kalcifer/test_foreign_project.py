@@ -212,6 +212,6 @@ def test_a_fresh_project_starts_flows_in_its_own_transactions(shop):
     }
     with shop.worker():
         everybody = "('bob', 'completed') ('eve', 'completed') ('kim', 'completed')"
-        processes.wait_for(lambda: shop.run("look.py").strip() == everybody, seconds=45, what="a worker to run them")
+        processes.wait_for(lambda: shop.run("look.py").strip() == everybody, seconds=60, what="a worker to run them")
     assert shop.run("manage.py", "verify").startswith("3 instances rebuilt from their events: no difference.")
     assert "Nothing is stranded." in shop.run("manage.py", "why")

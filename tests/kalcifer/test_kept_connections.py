@@ -43,7 +43,7 @@ def test_one_that_its_server_has_closed_is_asked_and_replaced(kept):
     session, _ = SideConnection().get()
     with session:
         session.execute("SELECT pg_terminate_backend(%s)", [before])
-    wait_for(lambda: not kept_connections._is_quiet(kept), seconds=10)
+    wait_for(lambda: not kept_connections._is_quiet(kept), seconds=60)
 
     between_tasks()
 

@@ -109,7 +109,7 @@ def check_that_the_dead_are_replaced(up):
     worker.send_signal(SIGKILL)
     up.find("gunicorn")[0].send_signal(SIGKILL)
     wait_for(lambda: up.find(WORKERS) and worker.pid not in [p.pid for p in up.find(WORKERS)], what="another worker")
-    wait_for(lambda: up.ready()[0] == 200, seconds=20, what="the web to be back")
+    wait_for(lambda: up.ready()[0] == 200, seconds=60, what="the web to be back")
 
     redis.running(up.layout).send_signal(SIGKILL)
     postgres.running(up.layout).send_signal(SIGKILL)

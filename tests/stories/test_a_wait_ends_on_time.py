@@ -30,7 +30,7 @@ def test_by_its_countdown_alone(flow_of: Callable[..., Flow], workers: Callable[
     triggers.start_many(flow, [f"p{i}" for i in range(20)])
 
     completed = FlowInstance.objects.filter(status="completed")
-    wait_for(lambda: completed.count() == 20, seconds=20, what="the waits to end")
+    wait_for(lambda: completed.count() == 20, seconds=60, what="the waits to end")
 
     lengths = [each.completed_at - each.entered_at for each in completed]
     assert min(lengths) >= timedelta(seconds=3)

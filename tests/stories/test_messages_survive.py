@@ -66,4 +66,4 @@ def test_workers_are_killed_while_they_send(
     assert found["sent"] >= PEOPLE - 40
     assert Counter(written()).most_common(1)[0][1] == 1
     assert {str(key) for key in sent} <= set(written())
-    wait_for(lambda: not Activity.objects.filter(status__in=("pending", "running")).exists(), seconds=20, what="rest")
+    wait_for(lambda: not Activity.objects.filter(status__in=("pending", "running")).exists(), seconds=60, what="rest")

@@ -83,7 +83,7 @@ def test_a_hundred_runs_and_a_hundred_sagas_fail_together_on_two_hands(
 
 def failed_ones(flow_of: Callable[..., Flow], count: int) -> list[str]:
     verdicts = triggers.start_many(flow_of(graph(FAILS)), [f"p{i}" for i in range(count)])
-    wait_for(lambda: all_are("failed", count), seconds=40, what="all to fail")
+    wait_for(lambda: all_are("failed", count), seconds=60, what="all to fail")
     return [str(each.instance_id) for each in verdicts]
 
 

@@ -110,7 +110,7 @@ def test_a_saga_ends_within_a_second_or_so_of_its_time_limit(
     (tmp_path / "gate-slow").touch()
     start(tenant, errand(tmp_path, "slow"), errand(tmp_path, "never", "slow"), timeout=1.5)
 
-    wait_for(lambda: SagaRun.objects.get().ending, seconds=20, what="the time to be up")
+    wait_for(lambda: SagaRun.objects.get().ending, seconds=60, what="the time to be up")
     (tmp_path / "gate-slow").unlink()
     wait_for(lambda: state_of() == "COMPENSATED", seconds=30, what="the saga to be undone")
 

@@ -41,13 +41,13 @@ def test_it_follows(
     ada = Customer.objects.create(tenant=tenant, external_id="ada", created_at=now, updated_at=now)
     catalog.create(tenant, {"slug": "pros", "rule": RULE})
     flow_of(FLOW)
-    wait_for(lambda: Segment.objects.get().evaluated_at, seconds=20, what="the segment to be evaluated")
+    wait_for(lambda: Segment.objects.get().evaluated_at, seconds=60, what="the segment to be evaluated")
 
     publish_event("ada", "bought", tenant=tenant)
     ada.properties = {"plan": "pro"}
     ada.save(update_fields=["properties"])
     changes.note(tenant.pk, ["ada"], {"fields": ["plan"]})
 
-    wait_for(lambda: FlowInstance.objects.filter(status="completed").count(), seconds=20, what="the flow to run")
+    wait_for(lambda: FlowInstance.objects.filter(status="completed").count(), seconds=60, what="the flow to run")
     assert InboundEvent.objects.filter(event_type="segment.entered").count() == 1
     assert_all_sound()

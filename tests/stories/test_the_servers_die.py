@@ -114,12 +114,12 @@ def test_requests_are_kept_or_refused_cleanly_and_nothing_is_lost(installation: 
 
     installation.kill(postgres.running(installation.layout))
     tries = iter(range(10_000))
-    wait_for(lambda: start(f"no-postgres-{next(tries)}") not in range(200, 300), seconds=10, what="it to be missed")
-    wait_for(lambda: start(f"later-{next(tries)}") in range(200, 300), seconds=40, what="it to be back")
+    wait_for(lambda: start(f"no-postgres-{next(tries)}") not in range(200, 300), seconds=60, what="it to be missed")
+    wait_for(lambda: start(f"later-{next(tries)}") in range(200, 300), seconds=60, what="it to be back")
     for i in range(20):
         start(f"after-{i}")
 
     assert {status for status in seen if not 200 <= status < 300} <= {0, 503}
     wait_for(
-        lambda: {installation.statuses().get(name) for name in accepted} == {"completed"}, seconds=40, what="all to end"
+        lambda: {installation.statuses().get(name) for name in accepted} == {"completed"}, seconds=60, what="all to end"
     )

@@ -50,11 +50,11 @@ def test_without_a_sweep_each_begins_by_its_countdown(
     task = later.schedule_task_sync(bookings.task, ["hello"], delay=2.0)
     later.schedule_flow_sync(flow, "ada", delay=2.0)
     later.schedule_saga_sync("nobody_knows_this", "order-1", delay=2.0)
-    wait_for(lambda: in_state("started") == 2, seconds=20, what="both to begin")
+    wait_for(lambda: in_state("started") == 2, seconds=60, what="both to begin")
 
     assert 1.9 < time.monotonic() - began < 6
-    wait_for(lambda: came_to(later, task) == "hello", seconds=20, what="the task to be called")
-    wait_for(lambda: FlowInstance.objects.filter(status="completed").exists(), seconds=20, what="the flow to run")
+    wait_for(lambda: came_to(later, task) == "hello", seconds=60, what="the task to be called")
+    wait_for(lambda: FlowInstance.objects.filter(status="completed").exists(), seconds=60, what="the flow to run")
     assert (in_state("failed"), SagaRun.objects.count()) == (1, 0)
 
 

@@ -47,10 +47,10 @@ def running(*words: str, env: dict[str, str], log: Path) -> Iterator[subprocess.
     finally:
         if process.poll() is None:
             os.killpg(process.pid, SIGKILL)
-        process.wait(timeout=10)
+        process.wait(timeout=30)
 
 
-def wait_for(fact: Callable[[], T], *, seconds: float = 10, what: str = "it to happen") -> T:
+def wait_for(fact: Callable[[], T], *, seconds: float = 30, what: str = "it to happen") -> T:
     """Ask until the fact is true, and return it; fail when the time is up."""
     pause = threading.Event()
     deadline = time.monotonic() + seconds

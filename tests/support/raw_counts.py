@@ -88,7 +88,7 @@ HIDDEN = f"SELECT 1 FROM stored_events WHERE NOT {READABLE} LIMIT 1"
 
 def catch_up() -> None:
     """Wait until everything can be read, and have every projection read it."""
-    wait_for(lambda: execute(HIDDEN).fetchone() is None, seconds=30, what="every event to be readable")
+    wait_for(lambda: execute(HIDDEN).fetchone() is None, seconds=60, what="every event to be readable")
     wait_for(_project, seconds=60, what="projections to have read everything")
 
 

@@ -109,7 +109,7 @@ def test_second_while_the_first_runs(tenant: Tenant) -> None:
 
     def slow() -> idempotency.Answer:
         running.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return idempotency.Answer(201, b"{}")
 
     def first() -> None:
@@ -118,7 +118,7 @@ def test_second_while_the_first_runs(tenant: Tenant) -> None:
 
     thread = Thread(target=first)
     thread.start()
-    assert running.wait(10)
+    assert running.wait(60)
     with pytest.raises(IdempotencyInProgress):
         idempotency.once(tenant.pk, "k", of="f", act=slow)
     go_on.set()

@@ -79,7 +79,7 @@ def test_of_many_at_the_same_moment_one_enters(flow_of: Callable[..., Flow], ten
     def enter(client: APIClient) -> Any:
         try:
             connection.ensure_connection()
-            barrier.wait(timeout=10)
+            barrier.wait(timeout=60)
             return client.post(address, {"participant_id": "ada"})
         finally:
             connection.close()

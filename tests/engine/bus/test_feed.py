@@ -35,7 +35,7 @@ def feeds(bus: EventBus) -> Callable[[], int]:
 
     def read() -> int:
         # A transaction of any database of the server, another test's too, holds readers back.
-        wait_for(lambda: execute(ALL_READABLE).fetchone()[0], what="the log to be readable")
+        wait_for(lambda: execute(ALL_READABLE).fetchone()[0], seconds=60, what="the log to be readable")
         return rounds.run()
 
     return read
@@ -93,7 +93,7 @@ def test_an_append_that_is_rolled_back_tells_nobody(bus: EventBus, tenant: Tenan
         store.append_sync(("account", "ada"), [Event("deposited", {"amount": 1})])
         transaction.set_rollback(True)
     store.append_sync(("account", "ada"), [Event("deposited", {"amount": 2})])
-    bus.drain_sync(timeout=5)
+    bus.drain_sync(timeout=60)
     work()
 
     assert handlers.data("note") == [event.data for event in heard] == [{"amount": 2}]

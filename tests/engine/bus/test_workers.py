@@ -128,7 +128,7 @@ def test_without_a_broker_handlers_are_called_at_the_sweeps_pace(workers: Worker
 
     for amount in range(5):
         bus.publish_sync(paid(amount, "account"))
-    wait_for(all_done, seconds=40, what="the sweeper's hands")
+    wait_for(all_done, seconds=60, what="the sweeper's hands")
 
     assert [line["data"]["amount"] for line in traced(trace)] == list(range(5))
 
@@ -142,7 +142,7 @@ def test_a_handler_that_is_subscribed_in_the_workers_hears_of_runs(
 
     runs = {str(triggers.start(flow, f"p{number}").pk) for number in range(20)}
     wait_for(lambda: len(traced(trace)) >= len(runs), seconds=60, what="the log to be fed")
-    wait_for(all_done, seconds=20, what="all deliveries")
+    wait_for(all_done, seconds=60, what="all deliveries")
 
     heard = Counter(line["aggregate"] for line in traced(trace))
     assert heard == dict.fromkeys(runs, 1)

@@ -73,14 +73,14 @@ def test_an_append_waits_for_an_open_one_and_follows_what_became_of_it(
             with transaction.atomic():
                 store.append_sync(ADA, events(1, by=1))
                 appended.set()
-                assert go_on.wait(20)
+                assert go_on.wait(60)
                 if ends == "rollback":
                     raise ZeroDivisionError
         except ZeroDivisionError:
             pass
 
     with Meanwhile(open_one) as first:
-        assert appended.wait(20)
+        assert appended.wait(60)
         with Meanwhile(lambda: store.append_sync(ADA, events(count, by=2))) as second:
             wait_until_somebody_is_blocked()
             go_on.set()
@@ -99,7 +99,7 @@ def test_a_refused_append_of_several_leaves_the_callers_transaction_usable(store
         with transaction.atomic():
             store.append_sync(("account", "bob"), events())
             opened.set()
-            assert go_on.wait(20)
+            assert go_on.wait(60)
             try:
                 store.append_many_sync([Append(("account", "eve"), events(2), 0), Append(ADA, events(3), 0)])
             except ConcurrencyConflict as conflict:
@@ -107,7 +107,7 @@ def test_a_refused_append_of_several_leaves_the_callers_transaction_usable(store
             store.append_sync(("account", "bob"), events(2), 1)
 
     with Meanwhile(caller) as running:
-        assert opened.wait(20)
+        assert opened.wait(60)
         store.append_sync(ADA, events())
         go_on.set()
         running.answer()
@@ -181,13 +181,13 @@ def test_a_long_transaction_that_appends_after_a_younger_one_does_not_contradict
         with transaction.atomic():
             store.append_sync(("account", "early"), events())
             opened.set()
-            assert go_on.wait(20)
+            assert go_on.wait(60)
             store.append_sync(ADA, events(1, by=1))
             store.append_sync(ADA, events(2, by=1))
 
     reader = Reader(tenant)
     with Meanwhile(long_transaction) as older:
-        assert opened.wait(20)
+        assert opened.wait(60)
         store.append_sync(ADA, events(1, by=2))
         assert reader.read() == 0
         go_on.set()

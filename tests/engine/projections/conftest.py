@@ -32,7 +32,7 @@ TENANT = uuid4()
 
 def wait_until_readable() -> None:
     """A transaction in any database of the server holds readers back, and other tests have theirs."""
-    wait_for(lambda: execute(HIDDEN).fetchone() is None, seconds=30, what="every event to be readable")
+    wait_for(lambda: execute(HIDDEN).fetchone() is None, seconds=60, what="every event to be readable")
 
 
 @pytest.fixture

@@ -264,7 +264,7 @@ def test_it_is_over_when_readers_have_all_also_where_a_worker_has_it_in_hand(app
         def project(self, events: Sequence[Event]) -> None:
             if threading.current_thread() is not threading.main_thread():
                 begun.set()
-                assert over.wait(20)
+                assert over.wait(60)
             super().project(events)
 
         def clear(self) -> None:
@@ -274,7 +274,7 @@ def test_it_is_over_when_readers_have_all_also_where_a_worker_has_it_in_hand(app
         @staticmethod
         def let_a_worker_take_it() -> None:
             workers.enter_context(Meanwhile(rounds.run))
-            assert begun.wait(20)
+            assert begun.wait(60)
 
     registry.register(Shared)
     ids = append(5)

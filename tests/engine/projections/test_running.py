@@ -153,10 +153,10 @@ def test_a_gap_is_waited_for_and_never_jumped(append: Append, seen: Seen, witnes
         with transaction.atomic():
             early.extend(append(1))
             written.set()
-            assert commit.wait(20)
+            assert commit.wait(60)
 
     with Meanwhile(slow) as writer:
-        assert written.wait(20)
+        assert written.wait(60)
         with transaction.atomic():
             late = append(1)
         assert rounds.run() == 0

@@ -202,7 +202,7 @@ def test_a_thread_is_awaited_when_its_saga_is_cancelled(
 
     def slow() -> str:
         begun.set()
-        release.wait(10)
+        release.wait(60)
         diary.entries.append("slow")
         return "done"
 

@@ -140,12 +140,12 @@ def test_a_row_that_somebody_holds_keeps_no_other_saga_waiting(
         with transaction.atomic():
             SagaRun.objects.select_for_update(no_key=True).get(name="order-0")
             held.set()
-            release.wait(20)
+            release.wait(60)
         connections.close_all()
 
     def wait_until_held() -> None:
         holder.start()
-        held.wait(20)
+        held.wait(60)
 
     holder = threading.Thread(target=hold)
     register(SagaStep("first", wait_until_held), diary.step("last", after="first"), saga_id="order-0")
@@ -162,7 +162,7 @@ def test_a_row_that_somebody_holds_keeps_no_other_saga_waiting(
         assert await slow == [None, "last done"]
 
     asyncio.run(act())
-    holder.join(20)
+    holder.join(60)
 
 
 def test_a_name_that_is_being_taken_keeps_no_other_saga_waiting(
@@ -185,15 +185,15 @@ def test_a_name_that_is_being_taken_keeps_no_other_saga_waiting(
         with transaction.atomic():
             engine.start_saga_sync(Saga("x").add_step(SagaStep("a", len, args=([],))), "order-0")
             taken.set()
-            release.wait(20)
+            release.wait(60)
             transaction.set_rollback(True)
         connections.close_all()
 
     holder = threading.Thread(target=take_and_give_back)
     holder.start()
-    taken.wait(20)
+    taken.wait(60)
     asyncio.run(act())
-    holder.join(20)
+    holder.join(60)
 
 
 def test_a_database_that_stays_away_is_told_to_the_caller(

@@ -100,7 +100,7 @@ def test_a_thread_is_awaited_before_anything_is_undone(
     release = threading.Event()
 
     def slow() -> str:
-        release.wait(10)
+        release.wait(60)
         diary.entries.append("slow ended")
         return "late"
 
@@ -124,7 +124,7 @@ def test_a_thread_that_ends_late_but_well_may_have_attempts_left(engine: Workflo
     release = threading.Event()
 
     def slow() -> str:
-        release.wait(10)
+        release.wait(60)
         return "late"
 
     async def act() -> list[Any]:
