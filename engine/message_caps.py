@@ -57,12 +57,14 @@ class Reservation:
     A slot that is to be kept for the run's next message on the channel.
 
     `replaces` names the node whose slot this one is instead of: several caps before one message let one through.
+    `asks_again` has the message ask the caps on its way once more when it is about to go out, after everybody else's.
     """
 
     slot: Slot
     participant_id: str
     at: datetime
     replaces: str = ""
+    asks_again: bool = False
 
 
 class MessageCaps(Protocol):

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from engine.connections import execute
-from engine.execution import hearing, lookback
+from engine.execution import caps, hearing, lookback
 from engine.execution.burst import Burst
 from engine.execution.tokens import BROKEN, WAITING
 
@@ -61,6 +61,7 @@ def retry(bursts: Sequence[Burst], *, reason: str) -> None:
         if node is not None and (outcome := outcomes.get((burst.state.id, node))) is not None:
             burst.record("activity_completed", outcome)
         _rearm(burst)
+    caps.keep_again(bursts)
     _look_back(bursts)
 
 

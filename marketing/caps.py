@@ -17,8 +17,7 @@ import orjson
 
 from engine import clock, retention
 from engine.connections import execute
-from engine.execution.program import Program
-from engine.message_caps import EVERY_CHANNEL, Cap, CapQuestion, Reservation, Slot
+from engine.message_caps import EVERY_CHANNEL, CapQuestion, Reservation, Slot
 from tenants.ids import uuid7
 
 SLOT_LASTS: Final = timedelta(hours=24)
@@ -69,51 +68,27 @@ RESERVE: Final = """
         DELETE FROM cap_slots s USING unnest(%(of)s::uuid[], %(at)s::text[]) AS old(instance_id, node_id)
          WHERE s.instance_id = old.instance_id AND s.node_id = old.node_id
     )
-    INSERT INTO cap_slots (id, tenant_id, flow_id, instance_id, node_id, participant_id, channel, reserved_at)
-    SELECT n.id, %(tenant)s, n.flow_id, n.instance_id, n.node_id, n.participant_id, n.channel, n.reserved_at
+    INSERT INTO cap_slots (id, tenant_id, flow_id, instance_id, node_id, participant_id, channel, reserved_at,
+                           asks_again)
+    SELECT n.id, %(tenant)s, n.flow_id, n.instance_id, n.node_id, n.participant_id, n.channel, n.reserved_at,
+           n.asks_again
       FROM jsonb_to_recordset(%(new)s::jsonb) AS n(id uuid, flow_id uuid, instance_id uuid, node_id text,
-           participant_id text, channel text, reserved_at timestamptz)
+           participant_id text, channel text, reserved_at timestamptz, asks_again bool)
      ORDER BY n.instance_id, n.node_id
-    ON CONFLICT (instance_id, node_id) DO UPDATE SET channel = excluded.channel, reserved_at = excluded.reserved_at
+    ON CONFLICT (instance_id, node_id)
+    DO UPDATE SET channel = excluded.channel, reserved_at = excluded.reserved_at, asks_again = excluded.asks_again
 """
 OWN: Final = """
-    SELECT id, instance_id, channel, reserved_at FROM cap_slots WHERE instance_id = ANY(%s)
+    SELECT id, instance_id, channel, reserved_at, asks_again FROM cap_slots WHERE instance_id = ANY(%s)
      ORDER BY reserved_at, id FOR UPDATE
 """
 USE_UP: Final = """
     WITH used AS (DELETE FROM cap_slots WHERE id = ANY(%(slots)s::uuid[]))
-    UPDATE deliveries d SET reserved_at = n.reserved_at
-      FROM unnest(%(ids)s::uuid[], %(moments)s::timestamptz[]) AS n(id, reserved_at) WHERE d.id = n.id
+    UPDATE deliveries d SET reserved_at = n.reserved_at, asks_again = n.asks_again
+      FROM unnest(%(ids)s::uuid[], %(moments)s::timestamptz[], %(again)s::bool[]) AS n(id, reserved_at, asks_again)
+     WHERE d.id = n.id
 """
 FORGET_SLOTS: Final = "DELETE FROM cap_slots WHERE reserved_at <= %s"
-# What came before a message, or has gone out already: it alone stands against the flow's own cap.
-BEFORE: Final = """
-    SELECT n.id
-      FROM jsonb_to_recordset(%(asked)s::jsonb) AS n(id uuid, participant_id text, instance_id uuid, flow_id uuid,
-                                                     channel text, since timestamptz, most int)
-      JOIN deliveries own ON own.id = n.id
-     CROSS JOIN LATERAL (
-        SELECT count(*) AS n FROM (
-            SELECT FROM deliveries d
-             WHERE d.tenant_id = %(tenant)s AND d.participant_id = n.participant_id AND d.id <> n.id
-               AND d.counted_at > n.since
-               AND (n.channel = 'all' OR d.channel = n.channel) AND (n.flow_id IS NULL OR d.flow_id = n.flow_id)
-               AND (d.status NOT IN ('queued', 'claimed')
-                    OR (coalesce(d.reserved_at, d.counted_at), d.reserved_at IS NULL, d.id)
-                     < (coalesce(own.reserved_at, own.counted_at, %(now)s), own.reserved_at IS NULL, own.id))
-            UNION ALL
-            SELECT FROM cap_slots s JOIN flow_instances i ON i.id = s.instance_id
-             WHERE s.tenant_id = %(tenant)s AND s.participant_id = n.participant_id
-               AND s.instance_id <> n.instance_id AND i.status IN ('running', 'waiting', 'paused')
-               AND (n.channel = 'all' OR s.channel IN (n.channel, 'all'))
-               AND (n.flow_id IS NULL OR s.flow_id = n.flow_id)
-               AND s.reserved_at > %(now)s::timestamptz - %(lasts)s
-               AND s.reserved_at <= coalesce(own.reserved_at, own.counted_at, %(now)s)
-             LIMIT n.most
-        ) AS found
-     ) AS before
-     WHERE before.n >= n.most
-"""
 
 
 class Queued(Protocol):
@@ -130,26 +105,6 @@ class Queued(Protocol):
     @property
     def channel(self) -> str:
         """What it goes by."""
-
-
-class Leaving(Queued, Protocol):
-    """And of one that is about to go out."""
-
-    @property
-    def flow_id(self) -> Any:
-        """The flow that it is of."""
-
-    @property
-    def participant_id(self) -> str:
-        """Whom it is for."""
-
-    @property
-    def message_class(self) -> str:
-        """Transactional messages count, and are never held back."""
-
-    @property
-    def program(self) -> Program | None:
-        """What its run runs by."""
 
 
 class Caps:
@@ -201,58 +156,24 @@ def queue_many(tenant_id: Any, deliveries: Sequence[Queued]) -> None:
     """
     now = clock.now()
     runs = sorted({str(each.instance_id) for each in deliveries if each.instance_id})
-    slots: dict[tuple[str, str], list[tuple[str, datetime]]] = defaultdict(list)
-    for key, instance_id, channel, reserved_at in execute(OWN, [runs]).fetchall() if runs else ():
-        slots[instance_id, channel].append((key, reserved_at))
+    slots: dict[tuple[str, str], list[tuple[str, datetime, bool]]] = defaultdict(list)
+    for key, instance_id, channel, reserved_at, asks_again in execute(OWN, [runs]).fetchall() if runs else ():
+        slots[instance_id, channel].append((key, reserved_at, asks_again))
     used = []
     for each in deliveries if slots else ():
         mine = slots[str(each.instance_id), each.channel] or slots[str(each.instance_id), EVERY_CHANNEL]
         if mine:
             used.append((str(each.id), *mine.pop(0)))
     if used:
-        valid = [(each, at) for each, _, at in used if at > now - SLOT_LASTS]
-        ids, moments = [each for each, _ in valid], [at for _, at in valid]
-        execute(USE_UP, {"slots": [slot for _, slot, _ in used], "ids": ids, "moments": moments})
-
-
-def exceeded_many(tenant_id: Any, deliveries: Sequence[Leaving]) -> set[str]:
-    """
-    Give the ids of those that their flow's own cap holds back, by what was queued, sent or let through before them.
-
-    Asked when they are about to go out. Transactional messages are never held back.
-    """
-    caps = {str(each.id): cap for each in deliveries if (cap := _cap_of(each)) is not None}
-    if not caps:
-        return set()
-    now = clock.now()
-    records = [_as_question(each, caps[str(each.id)], now) for each in deliveries if str(each.id) in caps]
-    facts = {"tenant": str(tenant_id), "asked": orjson.dumps(records).decode(), "now": now, "lasts": SLOT_LASTS}
-    return {row[0] for row in execute(BEFORE, facts).fetchall()}
+        valid = [(each, at, again) for each, _, at, again in used if at > now - SLOT_LASTS]
+        ids, moments, again = [list(part) for part in zip(*valid, strict=True)] if valid else ([], [], [])
+        slot_ids = [slot for _, slot, *_ in used]
+        execute(USE_UP, {"slots": slot_ids, "ids": ids, "moments": moments, "again": again})
 
 
 def forget_slots() -> None:
     """Delete slots that nobody came back for."""
     execute(FORGET_SLOTS, [clock.now() - SLOT_LASTS])
-
-
-def _cap_of(delivery: Leaving) -> Cap | None:
-    if delivery.program is None or delivery.message_class == "transactional":
-        return None
-    settings = delivery.program.settings.frequency_cap
-    return settings.as_cap() if settings and settings.channel in (EVERY_CHANNEL, delivery.channel) else None
-
-
-def _as_question(delivery: Leaving, cap: Cap, now: datetime) -> dict[str, Any]:
-    flow_id = str(delivery.flow_id) if delivery.flow_id else None
-    return {
-        "id": str(delivery.id),
-        "participant_id": delivery.participant_id,
-        "instance_id": str(delivery.instance_id),
-        "flow_id": flow_id if cap.scope == "flow" else None,
-        "channel": cap.channel,
-        "since": now - cap.time_window,
-        "most": cap.max_messages,
-    }
 
 
 def _as_record(reservation: Reservation) -> dict[str, Any]:
@@ -265,6 +186,7 @@ def _as_record(reservation: Reservation) -> dict[str, Any]:
         "participant_id": reservation.participant_id,
         "channel": slot.channel,
         "reserved_at": reservation.at,
+        "asks_again": reservation.asks_again,
     }
 
 

@@ -7,7 +7,7 @@ that a batch, which holds its instances, never waits for another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from engine import ports
 from engine.execution.burst import Burst
 from engine.execution.tokens import RUNNING
 from engine.message_caps import EVERY_CHANNEL, Cap, CapQuestion, Reservation, Slot
+from engine.nodes.sending import Send
 from engine.ports import Message
 
 Key = tuple[str, str]
@@ -110,6 +111,38 @@ def hold(bursts: Sequence[Burst]) -> Held:
         held.contended.update(burst.state.id for burst in some if burst.state.participant_id not in got)
         _read(tenant_id, [burst for burst in some if burst.state.participant_id in got], held)
     return held
+
+
+def keep_again(bursts: Sequence[Burst]) -> None:
+    """
+    Keep slots for what failed runs may still send when they go on.
+
+    What their caps had let through has counted for nobody since; the message asks them again when it goes out.
+    """
+    by_tenant: dict[str, list[Reservation]] = {}
+    for burst in bursts:
+        by_tenant.setdefault(burst.state.tenant_id, []).extend(_again(burst))
+    for tenant_id, reservations in by_tenant.items():
+        if reservations:
+            ports.bound().caps.reserve_many(tenant_id, reservations)
+
+
+# Of several caps on the way to a message the last one keeps the slot.
+def _again(burst: Burst) -> Iterator[Reservation]:
+    state, program = burst.state, burst.program
+    passed = [key for key in program.caps if state.outcomes.get(key) == "allowed" and _leads_to_a_send(burst, key)]
+    for key in passed:
+        if not any(program.can_reach(key, other) for other in passed if other != key):
+            slot = Slot(state.id, state.flow_id, key, program.caps[key].channel)
+            yield Reservation(slot, state.participant_id, burst.now, asks_again=True)
+
+
+def _leads_to_a_send(burst: Burst, cap: str) -> bool:
+    program, channel = burst.program, burst.program.caps[cap].channel
+    sends = [key for key, each in program.nodes.items() if isinstance(each.node, Send)
+             and channel in (EVERY_CHANNEL, each.node.channel)]  # fmt: skip
+    ahead = [token for token in burst.state.tokens if program.can_reach(cap, token)]
+    return any(token == send or program.can_reach(token, send) for token in ahead for send in sends)
 
 
 def _read(tenant_id: str, bursts: Sequence[Burst], held: Held) -> None:

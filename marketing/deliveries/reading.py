@@ -21,7 +21,7 @@ JSON = dict[str, Any]
 READ: Final = """
     SELECT d.id, d.key, d.flow_id, d.instance_id, d.node_id, d.participant_id, d.channel, d.status, d.claim, d.attempts,
            d.message_class, d.topic, d.template_id, d.payload, d.expires_at, d.created_at, d.awaited, d.resend_of,
-           c.state, i.status, i.exit_reason, i.version_id, i.context -> 'entry', i.entered_at
+           d.asks_again, c.state, i.status, i.exit_reason, i.version_id, i.context -> 'entry', i.entered_at
       FROM deliveries d
       LEFT JOIN LATERAL (SELECT * FROM flow_instances WHERE id = d.instance_id OFFSET 0) AS i ON true
       LEFT JOIN LATERAL (
@@ -40,7 +40,7 @@ TOKENS: Final = """
 """
 PUSH: Final = "push"
 # The columns of JSON.
-_PAYLOAD, _ENTRY = 13, 22
+_PAYLOAD, _ENTRY = 13, 23
 
 
 @dataclass(slots=True)
@@ -65,6 +65,7 @@ class Held:
     created_at: datetime
     awaited: bool
     resend_of: str | None
+    asks_again: bool
     state: str | None
     run_status: str | None
     exit_reason: str | None

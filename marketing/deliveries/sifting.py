@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from engine.execution import program
-from marketing import caps, windows
+from marketing import departures, windows
 from marketing.consent.lookup import StoredPreferences
 from marketing.deliveries import exits, suppressions
 from marketing.deliveries.reading import Held
@@ -105,7 +105,7 @@ def _suppressions(tenant_id: str, held: Sequence[Held], now: datetime) -> Refusa
 
 
 def _caps(tenant_id: str, held: Sequence[Held], now: datetime) -> Refusals:
-    return {key: Refusal("skipped", "capped") for key in caps.exceeded_many(tenant_id, held)}
+    return {key: Refusal("skipped", "capped") for key in departures.exceeded_many(tenant_id, held)}
 
 
 def _quiet_hours(tenant_id: str, held: Sequence[Held], now: datetime) -> Refusals:

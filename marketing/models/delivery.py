@@ -90,7 +90,8 @@ class Delivery(StatefulModel):
 
     `key` is the node run's idempotency key: however often a step is repeated, there is one message. `history` is
     `[{status, at, detail}]`. `counted_at` (engine time) is when a frequency cap counts it from; null frees the slot.
-    `reserved_at` is when a cap had let it through; it comes before whatever was counted after that.
+    `reserved_at` is when a cap had let it through; it comes before whatever was counted after that. `asks_again` has it
+    ask those caps once more when it goes out, after everybody else's: its run had failed.
     `due_at` (engine time) is until when it rests; `claim` names the attempt that is handing it over; `awaited` says
     that its run waits for what becomes of it; `resend_of` is the message that an operator sent once more.
     """
@@ -159,6 +160,7 @@ class Delivery(StatefulModel):
     resend_of = models.UUIDField(null=True, blank=True)
     counted_at = models.DateTimeField(null=True, blank=True)
     reserved_at = models.DateTimeField(null=True, blank=True)
+    asks_again = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True, blank=True)
     read_at = models.DateTimeField(null=True, blank=True)
@@ -204,7 +206,11 @@ class Delivery(StatefulModel):
 
 
 class CapSlot(models.Model):
-    """A send that the `frequency_cap` of this node has allowed and that has not been queued yet."""
+    """
+    A send that the `frequency_cap` of this node has allowed and that has not been queued yet.
+
+    `asks_again`: its run failed since and was retried, so that the message asks the cap once more when it goes out.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     tenant = models.ForeignKey(
@@ -216,6 +222,7 @@ class CapSlot(models.Model):
     participant_id = models.CharField(max_length=255)
     channel = models.CharField(max_length=16)
     reserved_at = models.DateTimeField()
+    asks_again = models.BooleanField(default=False, db_default=False)
 
     objects: ClassVar[TenantScopedManager["CapSlot"]] = TenantScopedManager()
 

@@ -13,7 +13,7 @@ from engine.errors import AlreadyInFlow, FrequencyCapExceeded
 from engine.inbox import publish_event
 from engine.models import InboundEvent
 from flows.models import Flow
-from marketing import caps
+from marketing import departures
 from marketing.deliveries import reading
 from marketing.models import Delivery
 from tenants.models import Tenant
@@ -38,7 +38,7 @@ def sending(message_class: str = "marketing", sends: int = 1) -> dict[str, tuple
 def exceeded(tenant: Tenant) -> list[str]:
     """The nodes whose messages are held back."""
     ids = [str(each) for each in Delivery.objects.order_by("id").values_list("pk", flat=True)]
-    found = caps.exceeded_many(str(tenant.pk), reading.read(str(tenant.pk), ids))
+    found = departures.exceeded_many(str(tenant.pk), reading.read(str(tenant.pk), ids))
     return list(Delivery.objects.filter(pk__in=found).order_by("id").values_list("node_id", flat=True))
 
 
