@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from django.db import transaction
-
 from engine.execution import program
 from engine.nodes.message_vars import Resolved
 from flows.models import FlowVersion
@@ -23,12 +21,11 @@ Written = Letter | CannotRender
 
 
 def write_many(tenant_id: str, held: Sequence[Held]) -> list[tuple[Content | None, Written]]:
-    """Write the messages, in order, in a transaction of their own; a few queries for any number of them."""
+    """Write the messages, in order; codes that are given are committed. A few queries for any number of them."""
     stored = _stored(tenant_id, held)
     contents = [_content(each, stored) for each in held]
     pairs = [(each, content) for each, content in zip(held, contents, strict=True) if content is not None]
-    with transaction.atomic():
-        letters = iter(drafts.compose_many(tenant_id, [_draft(each, content) for each, content in pairs]))
+    letters = iter(drafts.compose_many(tenant_id, [_draft(each, content) for each, content in pairs]))
     return [
         (content, CannotRender("template_missing", "There is no such template any more.") if content is None
          else next(letters))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from django.conf import settings
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, get_script_prefix, get_urlconf, reverse
 
 from engine.nodes import duration
 from marketing.links import tokens
@@ -35,10 +36,7 @@ def link(named: JSON, *, tenant_id: str, participant_id: str, channel: str, key:
 
 def path_of(token: str) -> str:
     """The path of a token: at the root, or below the API where somebody else's project has only that."""
-    try:
-        return reverse("message-link", args=[token])
-    except NoReverseMatch:
-        return reverse("message-link-below-api", args=[token])
+    return _way_to(get_urlconf() or settings.ROOT_URLCONF, get_script_prefix()) + token
 
 
 def public(path: str) -> str:
@@ -50,3 +48,16 @@ def existing(tenant_id: str, slugs: Sequence[str]) -> frozenset[str]:
     """Tell which of the links there are."""
     rows = Link.objects.filter(tenant_id=tenant_id, slug__in=slugs).values_list("slug", flat=True)
     return frozenset(rows) | (BUILT_IN.keys() & set(slugs))
+
+
+# What a token consists of stands in a path as it is.
+@lru_cache(maxsize=16)
+def _way_to(urlconf: str, prefix: str) -> str:
+    try:
+        found = reverse("message-link", urlconf, args=[_PLACE])
+    except NoReverseMatch:
+        found = reverse("message-link-below-api", urlconf, args=[_PLACE])
+    return found.removesuffix(_PLACE)
+
+
+_PLACE: Final = "x"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from engine import connections
 from flows.graph.model import parse
 from flows.publishing import registered
 from marketing.templates import store
@@ -18,6 +19,19 @@ def problems(tenant):
         return list(messages_can_be_written(parse(graph(nodes)), tenant))
 
     return check
+
+
+@pytest.fixture
+def statements(monkeypatch):
+    """The statements that the store makes, as they are made."""
+    seen = []
+
+    def execute(statement, parameters):
+        seen.append(statement)
+        return connections.execute(statement, parameters)
+
+    monkeypatch.setattr(store, "execute", execute)
+    return seen
 
 
 @pytest.fixture
@@ -64,13 +78,27 @@ def test_templates_of_other_tenants_and_strange_configs_are_passed_over(problems
     assert problems({"template_id": ["x"], "content": "x", "vars": 1, "locales": {"de": 1}}) == []
 
 
-def test_batches_find_templates_in_as_many_queries_as_one(tenant, welcome, django_assert_num_queries):
+def test_batches_find_templates_in_as_many_queries_as_one(tenant, welcome, statements):
     for number in range(5):
         parts = {"text": str(number)}
         store.create(tenant, f"t{number}", channel="sms", parts=parts, name="t")
+    slugs = ["welcome", "gone", *(f"t{number}" for number in range(5))]
 
-    with django_assert_num_queries(2):
-        found = store.find_many(tenant.pk, ["welcome", "gone", *(f"t{number}" for number in range(5))])
+    found = store.find_many(tenant.pk, slugs)
+    again = store.find_many(tenant.pk, slugs)
 
+    assert statements == [store.IN_USE, store.WORDINGS, store.IN_USE]
+    assert found == again
     assert len(found) == 6
     assert found["t3"].parts == {"text": "3"}
+
+
+def test_a_new_wording_is_what_batches_find_from_then_on(tenant, welcome):
+    before = store.find_many(tenant.pk, ["welcome"])["welcome"]
+
+    store.reword(welcome, parts={"subject": "Anew", "text": "Hello."})
+    after = store.find_many(tenant.pk, ["welcome"])["welcome"]
+    store.use(welcome, 1)
+
+    assert (before.version, after.version, after.parts["subject"]) == (1, 2, "Anew")
+    assert store.find_many(tenant.pk, ["welcome"])["welcome"] == before
