@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from engine import activities, event_router, sweeper, timers
 from engine.connections import execute
 from engine.execution import claim, wakes
-from flows.models import Flow, FlowInstance
+from flows.models import Flow
 from tenants.models import Tenant
 from tests.engine.conftest import NOON
 from tests.support.graphs import chain
@@ -59,26 +59,31 @@ EMPTY = "TRUNCATE flow_instances, timers, activities, inbound_events, instance_w
 
 
 @pytest.fixture
-def backlog(flow_of: Callable[..., Flow], tenant: Tenant, other_tenant: Tenant) -> Iterator[None]:
-    """One tenant with a flood that is open and one that is done; another with a little."""
+def fill(flow_of: Callable[..., Flow], tenant: Tenant, other_tenant: Tenant) -> Iterator[Callable[..., None]]:
+    """One tenant with a flood of what is open and what is done, another with a little; or nothing of it is open."""
     flood, little = flow_of(chain(1)), flow_of(chain(1), of=other_tenant)
     with connection.cursor() as cursor:
         cursor.execute(EMPTY)
-        for flow, count in ((flood, BACKLOG), (little, 200)):
-            common = {"tenant": flow.tenant_id, "flow": flow.pk, "version": flow.active_version_id, "count": count}
-            for prefix, status, runnable in (
-                ("r", "running", True),
-                ("w", "waiting", False),
-                ("c", "completed", False),
-            ):
-                cursor.execute(INSTANCES, common | {"prefix": prefix, "status": status, "runnable": runnable})
-            for prefix, routed in (("u", None), ("d", NOON)):
-                cursor.execute(EVENTS, common | {"prefix": prefix, "routed": routed})
-            for status in ("pending", "completed"):
-                cursor.execute(ACTIVITIES, common | {"status": status})
-        cursor.execute(TIMERS, {"due": NOON.replace(year=2029)})
-        cursor.execute(WAKES)
-    yield
+
+    def call(size: int = BACKLOG, *, is_open: bool = True) -> None:
+        with connection.cursor() as cursor:
+            for flow, count in ((flood, size), (little, 200)):
+                common = {"tenant": flow.tenant_id, "flow": flow.pk, "version": flow.active_version_id, "count": count}
+                for prefix, status, runnable in (
+                    ("r", "running", is_open),
+                    ("w", "waiting", False),
+                    ("c", "completed", False),
+                ):
+                    cursor.execute(INSTANCES, common | {"prefix": prefix, "status": status, "runnable": runnable})
+                for prefix, routed in (("u", None if is_open else NOON), ("d", NOON)):
+                    cursor.execute(EVENTS, common | {"prefix": prefix, "routed": routed})
+                for status in ("pending" if is_open else "cancelled", "completed"):
+                    cursor.execute(ACTIVITIES, common | {"status": status})
+            cursor.execute(TIMERS, {"due": NOON.replace(year=2029 if is_open else 2039)})
+            if is_open:
+                cursor.execute(WAKES)
+
+    yield call
     with connection.cursor() as cursor:
         cursor.execute(EMPTY)
 
@@ -128,41 +133,43 @@ def troubles(statement: str, parameters: Any, *, most: int = 4 * LIMIT) -> list[
     return found
 
 
+def reading(tenant: Tenant, prefix: str) -> tuple[str, Any]:
+    names = [f"{prefix}{i}" for i in range(1, LIMIT + 1)]
+    return event_router.READ_UNROUTED, {"tenants": [str(tenant.pk)] * LIMIT, "participants": names}
+
+
 @pytest.mark.parametrize("analysed", [False, True], ids=["before_analyze", "after_analyze"])
-def test_no_claim_sorts_or_scans_the_backlog(backlog: None, analysed: bool) -> None:  # noqa: FBT001
+def test_no_claim_sorts_or_scans_the_backlog(
+    fill: Callable[..., None],
+    tenant: Tenant,
+    analysed: bool,  # noqa: FBT001
+) -> None:
+    fill()
     if analysed:
-        execute("ANALYZE flow_instances, timers, inbound_events, activities, instance_wakes")
+        execute(f"ANALYZE {', '.join(BIG)}")
 
     found = {name: troubles(*claims) for name, claims in CLAIMS.items()}
+    found["reading what was taken"] = troubles(*reading(tenant, "u"))
 
     assert {name: trouble for name, trouble in found.items() if trouble} == {}
 
 
-def test_reading_what_was_taken_uses_the_index_of_its_participants(backlog: None, tenant: Tenant) -> None:
-    names = [f"u{i}" for i in range(1, LIMIT + 1)]
-    parameters = {"tenants": [str(tenant.pk)] * LIMIT, "participants": names}
-
-    assert troubles(event_router.READ_UNROUTED, parameters) == []
-    execute("ANALYZE inbound_events")
-    assert troubles(event_router.READ_UNROUTED, parameters) == []
-
-
-def test_reading_what_was_taken_does_so_too_when_the_planner_has_only_seen_an_inbox_without_work(
-    backlog: None, tenant: Tenant
+def test_events_are_found_by_index_too_when_the_planner_has_only_seen_an_inbox_without_work(
+    fill: Callable[..., None], tenant: Tenant
 ) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE inbound_events SET routed_at = now()")
+        cursor.execute(EVENTS, {"tenant": tenant.pk, "prefix": "d", "routed": NOON, "count": 2 * BACKLOG})
         cursor.execute("VACUUM ANALYZE inbound_events")
         cursor.execute(EVENTS, {"tenant": tenant.pk, "prefix": "n", "routed": None, "count": BACKLOG})
-    parameters = {"tenants": [str(tenant.pk)] * LIMIT, "participants": [f"n{i}" for i in range(1, LIMIT + 1)]}
 
-    assert troubles(event_router.READ_UNROUTED, parameters) == []
+    assert troubles(*reading(tenant, "n")) == []
     assert troubles(event_router.TAKE_PARTICIPANTS, {"limit": LIMIT}) == []
 
 
 def test_a_flood_of_one_tenant_leaves_another_its_share_of_each_batch(
-    backlog: None, tenant: Tenant, other_tenant: Tenant
+    fill: Callable[..., None], tenant: Tenant, other_tenant: Tenant
 ) -> None:
+    fill(4 * LIMIT)
     with transaction.atomic():
         taken = Counter(row.tenant_id for row in claim.take_marked(LIMIT))
         woken = Counter(row.tenant_id for row in wakes.take(LIMIT))
@@ -174,16 +181,9 @@ def test_a_flood_of_one_tenant_leaves_another_its_share_of_each_batch(
         assert shares == {str(tenant.pk): LIMIT // 2, str(other_tenant.pk): LIMIT // 2}
 
 
-def test_an_idle_look_costs_next_to_nothing(backlog: None) -> None:
-    FlowInstance.objects.filter(runnable=True).update(runnable=False)
-    for statement in (
-        "UPDATE inbound_events SET routed_at = now()",
-        "UPDATE activities SET status = 'completed'",
-        "UPDATE timers SET due_at = now() + interval '10 years'",
-        "DELETE FROM instance_wakes",
-        "ANALYZE flow_instances, timers, inbound_events, activities, instance_wakes",
-    ):
-        execute(statement)
+def test_an_idle_look_costs_next_to_nothing(fill: Callable[..., None]) -> None:
+    fill(is_open=False)
+    execute(f"ANALYZE {', '.join(BIG)}")
 
     found = {name: troubles(*claims, most=1) for name, claims in CLAIMS.items()}
 
