@@ -21,29 +21,36 @@ from engine.nodes.outcomes import Branched, Completed, Failed, Outcome
 
 JSON = dict[str, Any]
 
-# Finds pending activities that are due, an equal share per tenant, and locks them. A subquery, for a join with flows
+# Finds pending activities that are due, an equal share per tenant, those of more urgent flows first, and locks them.
+# Rank by rank, so that what is due is one stretch of the index, and what is not is never looked at; lazily, so that no
+# rank is come to before those above it have given all they have. The flow's status is a subquery, for a join with flows
 # may be planned to begin with everything that is pending.
 FIND = """
     WITH RECURSIVE busy AS (
-        (SELECT tenant_id FROM activities WHERE status = 'pending' AND NOT held ORDER BY tenant_id LIMIT 1)
+        (SELECT tenant_id, rank FROM activities WHERE status = 'pending' AND NOT held
+          ORDER BY tenant_id, rank LIMIT 1)
         UNION ALL
-        SELECT (SELECT a.tenant_id FROM activities a
-                 WHERE a.status = 'pending' AND NOT a.held AND a.tenant_id > busy.tenant_id
-                     ORDER BY a.tenant_id LIMIT 1)
-          FROM busy WHERE busy.tenant_id IS NOT NULL
+        SELECT after.tenant_id, after.rank FROM busy CROSS JOIN LATERAL (
+            SELECT a.tenant_id, a.rank FROM activities a
+             WHERE a.status = 'pending' AND NOT a.held AND (a.tenant_id, a.rank) > (busy.tenant_id, busy.rank)
+             ORDER BY a.tenant_id, a.rank LIMIT 1
+        ) AS after
     ), share AS MATERIALIZED (
-        SELECT tenant_id, greatest(1, %(limit)s / count(*) OVER ())::int AS most
-          FROM busy WHERE tenant_id IS NOT NULL ORDER BY random() LIMIT %(limit)s
+        SELECT tenant_id, array_agg(rank ORDER BY rank) AS ranks, greatest(1, %(limit)s / count(*) OVER ())::int AS most
+          FROM busy GROUP BY tenant_id ORDER BY random() LIMIT %(limit)s
     )
     SELECT taken.id, taken.flow_id, taken.paused
       FROM share CROSS JOIN LATERAL (
-        SELECT a.id, a.flow_id, (SELECT f.status = 'paused' FROM flows f WHERE f.id = a.flow_id) AS paused
-          FROM activities a
-         WHERE a.tenant_id = share.tenant_id AND a.status = 'pending' AND NOT a.held
-             AND a.due_at <= clock_timestamp() AND a.deaths = 0
-         ORDER BY a.due_at, a.id
+        SELECT of_rank.* FROM unnest(share.ranks) AS of(rank) CROSS JOIN LATERAL (
+            SELECT a.id, a.flow_id, (SELECT f.status = 'paused' FROM flows f WHERE f.id = a.flow_id) AS paused
+              FROM activities a
+             WHERE a.tenant_id = share.tenant_id AND a.rank = of.rank AND a.status = 'pending' AND NOT a.held
+                 AND a.due_at <= clock_timestamp() AND a.deaths = 0
+             ORDER BY a.due_at, a.id
+             LIMIT share.most
+               FOR UPDATE OF a SKIP LOCKED
+          ) AS of_rank
          LIMIT share.most
-           FOR UPDATE OF a SKIP LOCKED
       ) AS taken
 """
 
@@ -199,7 +206,8 @@ def take_by(statement: str, parameters: JSON, worker: str) -> list[Lease]:
         if not ids:
             return []
         leased = execute(LEASE, {"ids": ids, "worker": worker, "lease": engine_settings().lease_s}).fetchall()
-    return [_lease(row) for row in leased]
+    places = {key: place for place, key in enumerate(ids)}
+    return [_lease(row) for row in sorted(leased, key=lambda row: places[row[0]])]
 
 
 def _lease(row: Sequence[Any]) -> Lease:

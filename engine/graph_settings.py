@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -16,6 +16,8 @@ from engine.nodes.local_time import LocalTime, ZoneName
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Channel = Literal["email", "sms", "push", "whatsapp", "in_app"]
+
+USUAL_PRIORITY: Final = 50
 
 
 class EventCriterion(NodeConfig):
@@ -134,13 +136,18 @@ class Settings(NodeConfig):
     frequency_cap: FrequencyCap | None = Field(None, description="How many messages a participant may get.")
     quiet_hours: QuietHours | None = Field(None, description="When messages rest.")
     priority: int = Field(
-        50, ge=0, le=100, description="Which flow goes first when there is much to do; higher is sooner."
+        USUAL_PRIORITY, ge=0, le=100, description="Which flow goes first when there is much to do; higher is sooner."
     )
     backfill: Backfill | None = Field(None, description="Who enters when the flow starts.")
     holdout_percent: int = Field(
         0, ge=0, le=100, description="How many of a hundred participants are kept out, to compare with."
     )
     on_failure: Literal["fail", "compensate"] = Field("fail", description="Whether a failed run is rolled back.")
+
+    @property
+    def rank(self) -> int:
+        """Where its side effects stand among those of others: the lowest goes first, 0 is the usual."""
+        return USUAL_PRIORITY - self.priority
 
 
 def parse_settings(raw: Any) -> Settings:

@@ -40,7 +40,7 @@ COPY_SUBSCRIPTIONS = """
 COPY_ACTIVITIES = """
     COPY activities (id, tenant_id, flow_id, instance_id, node_id, kind, target, input, idempotency_key, policy,
     status, attempts, due_at,
-                     worker, held, deaths, created_at) FROM STDIN
+                     worker, held, deaths, created_at, rank) FROM STDIN
 """
 
 # Moves each instance of a batch that is still where the batch found it. Whoever is missing from RETURNING was moved by
@@ -194,12 +194,13 @@ def _activity_rows(bursts: Iterable[Burst]) -> Iterator[str]:
     for burst in bursts:
         state = burst.state
         owner, held = f"{state.tenant_id}\t{state.flow_id}\t{state.id}", "t" if burst.frozen else "f"
+        rank = burst.program.settings.rank
         for row in burst.activities:
             wall = wall or _wall_now().isoformat()
             policy = policies.get(id(row.policy)) or policies.setdefault(id(row.policy), _json(row.policy))
             yield (
                 f"{row.id}\t{owner}\t{row.node_id}\t{row.kind}\t{escaped(row.target)}\t{_json(row.input)}\t"
-                f"{escaped(row.key)}\t{policy}\tpending\t0\t{wall}\t\t{held}\t0\t{wall}\n"
+                f"{escaped(row.key)}\t{policy}\tpending\t0\t{wall}\t\t{held}\t0\t{wall}\t{rank}\n"
             )
 
 

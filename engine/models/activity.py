@@ -58,6 +58,8 @@ class Activity(StatefulModel):
     instance_id = models.UUIDField(null=True, blank=True)
     saga_id = models.UUIDField(null=True, blank=True)
     node_id = models.CharField(max_length=64, blank=True, default="")
+    # The lowest rank goes first: 0 for what is of a flow of usual priority, or of none.
+    rank = models.SmallIntegerField(default=0, db_default=0)
     # Activities of one lane are done one after the other, in the order of their ids; those behind the first are held.
     lane = models.CharField(max_length=160, blank=True, default="", db_default="")
     kind = models.CharField(max_length=32)
@@ -93,7 +95,7 @@ class Activity(StatefulModel):
         )
         indexes = (
             models.Index(
-                fields=("tenant", "due_at", "id"),
+                fields=("tenant", "rank", "due_at", "id"),
                 condition=Q(status=ActivityStatus.PENDING, held=False),
                 name="activity_fetch_pending",
             ),
