@@ -4,6 +4,10 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
+
+from kalcifer import health
+from tenants import admin_troubles
 
 JSON = dict[str, Any]
 
@@ -14,6 +18,7 @@ INTERNALS = frozenset(
         "BatchClaim", "CapSlot", "ClockAnchor", "CohortStatistic", "EventSubscription", "FlowEntry", "FlowStatistic",
         "FlowTrigger", "Intake", "JobTarget", "NodeStatistic", "ProjectionSkip", "ScheduledWork", "SegmentDue",
         "SegmentMember", "Snapshot", "Tally", "TemplateVersion", "Timer", "IdempotencyKey",
+        "ClockedSchedule", "CrontabSchedule", "IntervalSchedule", "PeriodicTask", "SolarSchedule",
     )
 )  # fmt: skip
 
@@ -24,6 +29,14 @@ class KalciferAdminSite(AdminSite):
     site_header = "Kalcifer"
     site_title = "Kalcifer"
     index_title = "Journeys, flows and what runs them"
+    # There is no other site than this one.
+    site_url = None
+
+    def index(self, request: HttpRequest, extra_context: JSON | None = None) -> TemplateResponse:
+        """Begin with what is wrong: processes that do not run, and what waits for somebody."""
+        silent = [check.detail for check in (look() for look in health.CHECKS.values()) if not check.ok]
+        wrong = {"silent": silent, "troubles": list(admin_troubles.find(self, request))}
+        return super().index(request, {**(extra_context or {}), **wrong})
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Give the apps in the order of their use; the internals are a group of their own."""

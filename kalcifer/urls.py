@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.contrib.staticfiles.views import serve
 from django.urls import include, path, re_path
 from django.urls.resolvers import URLPattern, URLResolver
+from django.views.generic import RedirectView
 from drf_spectacular.renderers import OpenApiYamlRenderer2
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
@@ -19,6 +20,8 @@ schema = SpectacularAPIView.as_view(renderer_classes=[JSONRenderer, OpenApiYamlR
 PAGE: dict[str, Any] = {"url_name": "schema", "http_method_names": ["get", "head"]}
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(pattern_name="admin:index", http_method_names=["get", "head"])),
+    path("favicon.ico", serve, {"path": "kalcifer/favicon.ico", "insecure": True}),
     path("admin/", admin.site.urls),
     api_path("api/v1/schema", schema, "schema"),
     api_path("api/v1/docs", SpectacularSwaggerView.as_view(**PAGE), "docs"),

@@ -1,6 +1,7 @@
 """The ground of admin pages: lists that stay fast with a million rows, and types at run time as in the checker."""
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from inspect import cleandoc
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from django import forms
 from django.contrib import admin
@@ -40,10 +41,23 @@ class Autocomplete(AutocompleteSelect):
 
 
 class OperatorPage(Page[Row]):
-    """A list of at most 50 rows that does not count the whole table."""
+    """
+    A list of at most 50 rows that does not count the whole table.
+
+    The docstring of a page stands below its search, so it says what the rows are and what is searched for.
+    """
 
     list_per_page = 50
     show_full_result_count = False
+
+    class Media:
+        css: ClassVar = {"all": ("tenants/admin.css",)}
+
+    def __init_subclass__(cls) -> None:
+        """Take the hint from the docstring."""
+        super().__init_subclass__()
+        if cls.__doc__:
+            cls.search_help_text = cleandoc(cls.__doc__).partition("\n\n")[0]
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Choose rows by a widget that takes any text."""

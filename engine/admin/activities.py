@@ -7,6 +7,8 @@ from typing import Any
 import orjson
 from django.contrib import admin
 from django.db.models import QuerySet
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Left
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
@@ -17,6 +19,9 @@ from engine.models.activity import ActivityStatus
 from flows.admin.pages import Button, ReasonForm, WithButtons, pretty
 from tenants import jsontext
 from tenants.errors import Invalid, InvalidInput, Problem
+
+# The beginning of what went wrong last; the rest of it is large.
+WHY = Left(KeyTextTransform("detail", "error"), 160)
 
 
 def _retry(activity: Activity, by: str) -> str:
@@ -57,7 +62,7 @@ FAIL = Button("fail", "Fail", _fail, _is_parked, asks="reason")
 class ActivityAdmin(EnginePage[Activity], WithButtons[Activity]):
     """Side effects; a search is for the id of an instance, or an idempotency key."""
 
-    list_display = ("kind", "target", "status", "attempts", "node_id", "due_at", "worker", "run", "tenant")
+    list_display = ("kind", "target", "status", "attempts", "said", "node_id", "due_at", "run", "tenant")
     list_filter = ("status", "tenant")
     list_select_related = ("tenant",)
     ids = ("id", "instance_id")
@@ -77,11 +82,16 @@ class ActivityAdmin(EnginePage[Activity], WithButtons[Activity]):
         rows = super().get_queryset(request)
         if request.resolver_match and "object_id" in request.resolver_match.kwargs:
             return rows
-        return rows.defer("input", "result", "error", "policy")
+        return rows.defer("input", "result", "error", "policy").annotate(said=WHY)
 
     def buttons(self) -> tuple[Button[Activity], ...]:
         """Give the verbs of a parked side effect."""
         return RETRY, COMPLETE, FAIL
+
+    @admin.display(description="why")
+    def said(self, row: Activity) -> str:
+        """Say what went wrong last, in short."""
+        return getattr(row, "said", None) or ""
 
     @admin.display(description="error", empty_value="none")
     def error_text(self, row: Activity) -> SafeString | None:

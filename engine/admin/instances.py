@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 import orjson
@@ -20,7 +19,7 @@ from engine.compensation import verbs
 from engine.message_story import Storyteller
 from engine.models import StoredEvent
 from flows.admin.instances import add_action, add_button, add_section
-from flows.admin.pages import Button
+from flows.admin.pages import Button, moment
 from flows.models import FlowInstance
 from flows.models.instance import InstanceStatus as Status
 
@@ -61,8 +60,8 @@ def show_timeline(instance: FlowInstance) -> SafeString:
     entries = [story.tell(each) for each in _newest(queries.timeline(instance))]
     rows = format_html_join(
         "",
-        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-        ((_moment(each["at"]), each["title"], each["detail"], each["actor"] or "") for each in entries),
+        '<tr><td class="moment">{}</td><td>{}</td><td>{}</td><td>{}</td></tr>',
+        ((moment(each["at"]), each["title"], each["detail"], each["actor"] or "") for each in entries),
     )
     return _table(("at", "what", "more", "by"), rows, "")
 
@@ -72,11 +71,11 @@ def show_events(instance: FlowInstance) -> SafeString:
     found = _newest(queries.events(instance))
     rows = format_html_join(
         "",
-        "<tr><td>{}</td><td>{}</td><td>{}</td><td><code>{}</code></td><td>{}</td></tr>",
+        '<tr><td>{}</td><td class="moment">{}</td><td>{}</td><td><code>{}</code></td><td>{}</td></tr>',
         (
             (
                 each.sequence,
-                _moment(each.recorded_at),
+                moment(each.recorded_at),
                 each.type,
                 orjson.dumps(each.data).decode(),
                 each.metadata.get("actor", ""),
@@ -86,11 +85,8 @@ def show_events(instance: FlowInstance) -> SafeString:
     )
     address = f"{reverse('admin:engine_storedevent_changelist')}?q={instance.pk}"
     every = format_html('<p><a href="{}">All events</a></p>', address)
-    return _table(("n", "at", "type", "data", "by"), rows, every)
-
-
-def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S}"
+    table = _table(("n", "at", "type", "data", "by"), rows, every)
+    return format_html("<details><summary>{} of them, as they are stored</summary>{}</details>", len(found), table)
 
 
 def _newest(events: QuerySet[StoredEvent]) -> list[StoredEvent]:

@@ -15,7 +15,7 @@ from engine.models import SagaRun, ScheduledWork, StoredEvent
 from engine.sagas import controls
 from engine.workflow_scheduler import promises
 from engine.workflow_state import WorkflowState
-from flows.admin.pages import Button, WithButtons, pretty
+from flows.admin.pages import Button, WithButtons, moment, pretty
 
 # So many events, the newest, are on the page; the log has them all.
 SHOWN = 200
@@ -94,10 +94,7 @@ class SagaRunAdmin(EnginePage[SagaRun], WithButtons[SagaRun]):
     def events_table(self, row: SagaRun) -> SafeString:
         """Show what happened, oldest first."""
         found = StoredEvent.objects.filter(aggregate_id=row.pk).order_by("-sequence")[:SHOWN]
-        lines = (
-            (each.sequence, f"{each.recorded_at:%Y-%m-%d %H:%M:%S}", each.type, *_told(each))
-            for each in reversed(found)
-        )
+        lines = ((each.sequence, moment(each.recorded_at), each.type, *_told(each)) for each in reversed(found))
         address = f"{reverse('admin:engine_storedevent_changelist')}?q={row.pk}"
         table = _table(("n", "at", "what", "step", "more", "by"), lines)
         return format_html('{}<p><a href="{}">All events</a></p>', table, address)
@@ -116,7 +113,7 @@ class SagaRunAdmin(EnginePage[SagaRun], WithButtons[SagaRun]):
 def _cells(step: dict[str, Any]) -> tuple[Any, ...]:
     undone = step["compensation"]
     before = (step["name"], step["state"], step["attempts"], _short(step["result"]), _detail(step["error"]))
-    times = tuple((step[name] or "")[:19].replace("T", " ") for name in ("started_at", "completed_at"))
+    times = tuple(moment(step[name]) for name in ("started_at", "completed_at"))
     return (*before, *times, undone["state"], undone["attempts"], _detail(undone["error"]))
 
 

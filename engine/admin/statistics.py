@@ -98,9 +98,7 @@ def percent(share: float) -> str:
 
 
 # The admin cuts off what is wider than its page; a table of many columns is scrolled instead.
-TABLE = (
-    '<div style="max-width: 55vw; overflow-x: auto"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
-)
+TABLE = '<div class="scrolled"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
 
 
 def table(titles: Iterable[str], rows: Iterable[Iterable[Any]]) -> SafeString:

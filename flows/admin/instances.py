@@ -77,9 +77,19 @@ class StepInline(admin.TabularInline):  # type: ignore[type-arg]  # Django's cla
 
 @admin.register(FlowInstance)
 class FlowInstanceAdmin(ReadOnlyPage[FlowInstance], WithButtons[FlowInstance]):
-    """Instances: who is where."""
+    """Who is where; a search is for the id of an instance or flow, or for a participant."""
 
-    list_display = ("participant_id", "flow", "number", "status", "stands_at", "entered_at", "updated_at", "tenant")
+    list_display = (
+        "participant_id",
+        "flow",
+        "number",
+        "status",
+        "stands_at",
+        "why",
+        "entered_at",
+        "updated_at",
+        "tenant",
+    )
     list_filter = ("status", "tenant")
     ids = ("id", "flow_id")
     searched = ("participant_id",)
@@ -90,10 +100,10 @@ class FlowInstanceAdmin(ReadOnlyPage[FlowInstance], WithButtons[FlowInstance]):
             None,
             {"fields": ("id", "tenant", "flow", "number", "participant_id", "correlation_key", "status", "stands_at")},
         ),
+        ("What happened", {"fields": ("more",)}),
         ("Times", {"fields": ("entered_at", "updated_at", "completed_at", "exited_at", "exit_reason", "error")}),
         ("Versions", {"fields": ("migrated_from_version", "migrated_at", "sequence", "step_count")}),
         ("Data", {"classes": ("collapse",), "fields": ("tokens", "data")}),
-        ("More", {"fields": ("more",)}),
     )
     readonly_fields = ("number", "stands_at", "tokens", "data", "more")
 
@@ -111,6 +121,11 @@ class FlowInstanceAdmin(ReadOnlyPage[FlowInstance], WithButtons[FlowInstance]):
         """Name the nodes where it stands."""
         tokens = instance.current_nodes or ()
         return ", ".join(f"{token['node_id']} ({token['status']})" for token in tokens) or None
+
+    @admin.display(description="why")
+    def why(self, instance: FlowInstance) -> str:
+        """Say in short why it failed, or left."""
+        return str((instance.error or {}).get("detail") or instance.exit_reason)[:160]
 
     @admin.display(description="tokens")
     def tokens(self, instance: FlowInstance) -> SafeString:

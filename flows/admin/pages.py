@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
@@ -14,9 +15,11 @@ from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
+from django.utils.formats import date_format
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 
 from tenants.admin_pages import OperatorPage
 from tenants.errors import KalciferError
@@ -184,6 +187,12 @@ def wide(rows: int) -> forms.Textarea:
 def actor(request: HttpRequest) -> str:
     """Name who did it, for records."""
     return f"user:{request.user.get_username()}"
+
+
+def moment(at: datetime | str | None) -> str:
+    """Write a time to the second, as people read it; also one that was kept in JSON."""
+    found = datetime.fromisoformat(at) if isinstance(at, str) and at else at
+    return date_format(localtime(found), "j M Y, H:i:s") if isinstance(found, datetime) else ""
 
 
 def pretty(value: Any) -> SafeString:

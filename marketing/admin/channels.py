@@ -109,9 +109,9 @@ class ChannelAdmin(WithButtons[Channel]):
     """What carries messages; a search is for an id or a name."""
 
     form = ChannelForm
-    list_display = ("name", "channel", "provider", "is_default", "enabled", "rate_per_second", "tenant")
+    list_display = ("name", "channel", "provider", "is_default", "enabled", "health", "rate_per_second", "tenant")
     list_filter = ("channel", "provider", "enabled", "tenant")
-    list_select_related = ("tenant",)
+    list_select_related = ("tenant", "gate")
     searched = ("name",)
     fields = (
         "tenant", "name", "channel", "provider", "config", "credentials", "default", "enabled", "rate_per_second",
@@ -125,7 +125,7 @@ class ChannelAdmin(WithButtons[Channel]):
         found = getattr(channel, "gate", None)
         if found is None or found.closed_until is None:
             return "working: messages go through"
-        return f"resting until {found.closed_until:%Y-%m-%d %H:%M:%S} UTC after {found.failures} failures in a row"
+        return f"resting until {pages.moment(found.closed_until)} UTC after {found.failures} failures in a row"
 
     @admin.display(description="has credentials", boolean=True)
     def has_credentials(self, channel: Channel) -> bool:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from flows.admin.pages import Button, ReadOnlyPage, WithButtons, pretty
+from flows.admin.pages import Button, ReadOnlyPage, WithButtons, moment, pretty
 from marketing.deliveries import resending
 from marketing.deliveries.resending import RESENDABLE
 from marketing.models import Delivery
@@ -22,7 +22,7 @@ HEAVY = ("rendered", "history", "payload")
 class DeliveryAdmin(WithButtons[Delivery], ReadOnlyPage[Delivery]):
     """What was sent; a search is for the id of a message or of a run, or for a participant."""
 
-    list_display = ("created_at", "channel", "participant_id", "recipient", "status", "reason", "template_id", "tenant")
+    list_display = ("created_at", "participant_id", "channel", "status", "reason", "recipient", "template_id", "tenant")
     list_display_links = ("created_at", "participant_id")
     list_filter = ("status", "channel", "message_class", "tenant")
     list_select_related = ("tenant",)
@@ -43,7 +43,7 @@ class DeliveryAdmin(WithButtons[Delivery], ReadOnlyPage[Delivery]):
     @admin.display(description="history")
     def history_table(self, delivery: Delivery) -> SafeString:
         """Show what happened, oldest first."""
-        rows = ((each.get("at", ""), each.get("status", ""), each.get("detail", "")) for each in delivery.history)
+        rows = ((moment(each.get("at")), each.get("status", ""), each.get("detail", "")) for each in delivery.history)
         return format_html("<table>{}</table>", format_html_join("", _ROW, rows))
 
     @admin.display(description="as it was written")
@@ -78,7 +78,7 @@ class DeliveryAdmin(WithButtons[Delivery], ReadOnlyPage[Delivery]):
         return (Button("resend", "Send once more", _resend, shown=_may_be_resent),)
 
 
-_ROW = "<tr><td>{}</td><td>{}</td><td>{}</td></tr>"
+_ROW = '<tr><td class="moment">{}</td><td>{}</td><td>{}</td></tr>'
 
 
 def _resend(delivery: Delivery, actor: str) -> str:

@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from flows.admin.flows import add_section
-from flows.admin.pages import Button, ReadOnlyPage, WithButtons, actor, pretty
+from flows.admin.pages import Button, ReadOnlyPage, WithButtons, actor, moment, pretty
 from flows.models import Flow
 from marketing import journeys
 from marketing.admin.journey_form import OF_LAUNCH, PLANNED, JourneyForm
@@ -70,7 +70,7 @@ class JourneyAdmin(WithButtons[Journey]):
 
     form = JourneyForm
     list_display = (
-        "name", "status", "flow", "tags", "entered", "inside", "completed", "converted", "launched_at", "tenant",
+        "name", "status", "entered", "inside", "completed", "converted", "launched_at", "flow", "tags", "tenant",
     )  # fmt: skip
     list_filter = ("status", "tenant")
     ids = ("id", "flow_id")
@@ -213,7 +213,7 @@ class JourneyAdmin(WithButtons[Journey]):
     def refused(self, journey: Journey) -> str:
         """Say why a launch that was due was refused."""
         error = journey.launch_error
-        return f"{error['at']}: {error['detail']} ({error['code']})" if error else NOTHING
+        return f"{moment(error['at'])}: {error['detail']} ({error['code']})" if error else NOTHING
 
     @admin.display(description="schedule")
     def plan(self, journey: Journey) -> SafeString | str:
@@ -222,7 +222,7 @@ class JourneyAdmin(WithButtons[Journey]):
         if schedule is None:
             return NOTHING
         address = reverse("admin:engine_flowschedule_change", args=(schedule.pk,))
-        when = f"next at {schedule.next_at:%Y-%m-%d %H:%M} UTC" if schedule.next_at else "rests"
+        when = f"next at {moment(schedule.next_at)} UTC" if schedule.next_at else "rests"
         return format_html('<a href="{}">{}</a>', address, when)
 
 

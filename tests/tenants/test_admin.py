@@ -87,3 +87,9 @@ def test_secret_is_set_and_replaced(admin: Client, tenant: Tenant) -> None:
     assert vault.read(tenant, "token") == "one"
     admin.post(f"/admin/tenants/secret/{secret.pk}/change/", form | {"name": "token2"})
     assert vault.read(tenant, "token2") == "one"
+
+
+def test_every_list_says_what_it_holds(admin_client: Client) -> None:
+    page = admin_client.get("/admin/tenants/apikey/").content.decode()
+
+    assert "Keys: the raw text is shown once, in the message after adding; the hash never." in page

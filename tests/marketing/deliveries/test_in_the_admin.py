@@ -52,3 +52,16 @@ def test_what_was_sent_is_shown_as_text(operator, passage, customer, post):
     assert "&lt;script&gt;alert(1)" in page
     assert "<script>alert(1)" not in page
     assert "Send once more" not in page
+
+
+def test_its_history_is_told_in_times_that_people_read(operator, passage, customer, post):
+    customer(email="ada@example.com")
+    passage(line(send())).start()
+    hand_over()
+    history = [{"at": "2030-01-05T09:00:07.123456+00:00", "status": "queued"}, {"at": None, "status": "sent"}]
+    Delivery.objects.update(history=history)
+
+    page = operator.get(reverse(ONE, args=(only().pk,))).content.decode()
+
+    assert '<td class="moment">5 Jan 2030, 09:00:07</td><td>queued</td>' in page
+    assert '<td class="moment"></td><td>sent</td>' in page

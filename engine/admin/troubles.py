@@ -1,0 +1,89 @@
+"""What of the engine waits for somebody, on the operators' front page."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+
+from engine import clock
+from engine.models import Activity, FlowSchedule, ProjectionCheckpoint, SagaRun
+from engine.models.activity import ActivityStatus
+from engine.workflow_state import WorkflowState
+from flows.models import FlowInstance
+from flows.models.instance import InstanceStatus
+from tenants.admin_troubles import CAP, Trouble, add_trouble, of_every_tenant
+
+# A run that has failed stays so; older ones are no news.
+NEWS = timedelta(days=1)
+FAILED = (InstanceStatus.FAILED, InstanceStatus.COMPENSATION_FAILED)
+
+
+def _parked() -> QuerySet[Any]:
+    return of_every_tenant(Activity.objects.filter(status=ActivityStatus.PARKED))
+
+
+# Of the failed ones that entered last: the index knows no times of ends.
+def _failed() -> QuerySet[Any]:
+    newest = of_every_tenant(FlowInstance.objects.filter(status__in=FAILED)).order_by("-id").values("pk")[:CAP]
+    return FlowInstance.objects.filter(pk__in=newest, updated_at__gte=clock.now() - NEWS)
+
+
+def _stopped() -> QuerySet[Any]:
+    return ProjectionCheckpoint.objects.filter(status=ProjectionCheckpoint.Status.FAILED)
+
+
+def _stuck() -> QuerySet[Any]:
+    return of_every_tenant(SagaRun.objects.filter(status=WorkflowState.FAILED))
+
+
+def _refused() -> QuerySet[Any]:
+    return FlowSchedule.objects.filter(enabled=True, last_result__has_key="error")
+
+
+add_trouble(
+    Trouble(
+        _parked,
+        "side effect is parked: its run waits",
+        "side effects are parked: their runs wait",
+        "Mend the cause, then retry them; or complete or fail them by hand.",
+        f"status__exact={ActivityStatus.PARKED}",
+    )
+)
+add_trouble(
+    Trouble(
+        _failed,
+        "run has failed within a day",
+        "runs have failed within a day",
+        "Mend the cause, then retry them from the node that failed, or roll them back.",
+        f"status__in={','.join(FAILED)}",
+    )
+)
+add_trouble(
+    Trouble(
+        _stuck,
+        "saga could not undo what it did",
+        "sagas could not undo what they did",
+        "Mend the cause, then resume them.",
+        f"status__exact={WorkflowState.FAILED}",
+    )
+)
+add_trouble(
+    Trouble(
+        _stopped,
+        "projection has stopped at an event",
+        "projections have stopped at an event",
+        "Retry, or skip the event with a reason; its read model is behind until then.",
+        f"status__exact={ProjectionCheckpoint.Status.FAILED}",
+    )
+)
+add_trouble(
+    Trouble(
+        _refused,
+        "schedule could not start anything the last time",
+        "schedules could not start anything the last time",
+        "What was wrong stands below “last result”.",
+        "enabled__exact=1",
+    )
+)
