@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,6 +24,10 @@ KNOWN: Final = frozenset((*fields.COLUMNS, "external_id", "properties", "tags"))
 NOT_IMPORTED: Final = frozenset(
     ("id", "state", "preferences", "created_at", "updated_at", "last_seen_at", "properties")
 )
+
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+_BOOLEANS: Final = {"true": True, "false": False}
 
 
 class Unfit(Exception):
@@ -59,9 +65,24 @@ def refused(names: Sequence[str]) -> list[str]:
     return [name for name in names if name in NOT_IMPORTED]
 
 
-def read(content: bytes, first_line: int, *, form: str, header: Sequence[str]) -> Iterator[Row | Bad]:
-    """Read every record of a chunk."""
-    return _read_csv(content, first_line, header) if form == "csv" else _read_ndjson(content, first_line)
+def untypable(types: Mapping[str, str], names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Give the columns whose type cannot be what is said, and why."""
+    for name, kind in types.items():
+        if name not in names:
+            yield name, f"The table has no column {name!r}."
+        elif name in KNOWN:
+            yield name, f"{name} has a form of its own; only properties have a type."
+        elif kind not in TYPES:
+            yield name, f"A column is one of {', '.join(TYPES)}."
+
+
+def read(
+    content: bytes, first_line: int, *, form: str, header: Sequence[str], types: Mapping[str, str] | None = None
+) -> Iterator[Row | Bad]:
+    """Read every record of a chunk; `types` says which columns of a table are not text."""
+    if form == "csv":
+        return _read_csv(content, first_line, header, types or {})
+    return _read_ndjson(content, first_line)
 
 
 def _read_ndjson(content: bytes, first_line: int) -> Iterator[Row | Bad]:
@@ -76,7 +97,7 @@ def _read_ndjson(content: bytes, first_line: int) -> Iterator[Row | Bad]:
             yield Bad(line, error.code, error.detail)
 
 
-def _read_csv(content: bytes, first_line: int, header: Sequence[str]) -> Iterator[Row | Bad]:
+def _read_csv(content: bytes, first_line: int, header: Sequence[str], types: Mapping[str, str]) -> Iterator[Row | Bad]:
     reader = csv.reader(io.StringIO(content.decode("utf-8", "replace"), newline=""))
     line = first_line
     while True:
@@ -85,7 +106,7 @@ def _read_csv(content: bytes, first_line: int, header: Sequence[str]) -> Iterato
             if cells is None:
                 return
             if cells:
-                yield _row(line, _record(cells, header))
+                yield _row(line, _record(cells, header, types))
         except Unfit as error:
             yield Bad(line, error.code, str(error))
         except csv.Error as error:
@@ -93,7 +114,7 @@ def _read_csv(content: bytes, first_line: int, header: Sequence[str]) -> Iterato
         line = first_line + reader.line_num
 
 
-def _record(cells: Sequence[str], header: Sequence[str]) -> JSON:
+def _record(cells: Sequence[str], header: Sequence[str], types: Mapping[str, str]) -> JSON:
     if len(cells) > len(header):
         raise Unfit("invalid_csv", f"There are {len(cells)} values for {len(header)} columns.")
     if any("\0" in cell or "\ufffd" in cell for cell in cells):
@@ -108,8 +129,32 @@ def _record(cells: Sequence[str], header: Sequence[str]) -> JSON:
         elif name in KNOWN:
             record[name] = cell
         else:
-            properties[name.removeprefix("properties.")] = cell
+            properties[name.removeprefix("properties.")] = _typed(name, cell, types)
     return {**record, "properties": properties}
+
+
+def _typed(name: str, cell: str, types: Mapping[str, str]) -> Any:
+    kind = types.get(name, "text")
+    value = TYPES[kind](cell.strip()) if kind != "text" else cell
+    if value is None:
+        raise Unfit("invalid", f"{name}: This is no {kind}.")
+    return value
+
+
+# As JSON has it: whole numbers stay whole.
+def _number(text: str) -> float | None:
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    value = float(text) if _NUMBER.fullmatch(text) else math.inf
+    return value if math.isfinite(value) else None
+
+
+def _boolean(text: str) -> bool | None:
+    return _BOOLEANS.get(text.lower())
+
+
+# What a column of a table may be, and what makes it of a cell; None where the cell is no such thing.
+TYPES: Final[Mapping[str, Callable[[str], Any]]] = {"text": str, "number": _number, "boolean": _boolean}
 
 
 def _row(line: int, record: Any) -> Row:

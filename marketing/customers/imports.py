@@ -127,7 +127,7 @@ def import_some() -> bool:
             execute(FORGET, [job.id])
             return True
         key, first_line, content = chunk
-        _import(job, import_rows.read(content, first_line, form=job.params["form"], header=job.params["header"]))
+        _import(job, import_rows.read(content, first_line, **job.params))
         execute(DONE_WITH, [key])
         execute(COMPLETE, {"id": job.id})
     return True

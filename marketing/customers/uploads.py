@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, Any, Final
 
 from django.db import transaction
@@ -19,10 +19,19 @@ CHUNK: Final = 512 * 1024
 CSV, NDJSON = "csv", "ndjson"
 
 
-def accept(tenant: Tenant, body: IO[bytes], *, form: str, actor: str = "") -> Job:
-    """Keep what was uploaded and have it imported; refuse at once what cannot be a list of customers."""
+def accept(
+    tenant: Tenant, body: IO[bytes], *, form: str, types: Mapping[str, str] | None = None, actor: str = ""
+) -> Job:
+    """
+    Keep what was uploaded and have it imported; refuse at once what cannot be a list of customers.
+
+    `types` says which columns of a table are a number or a boolean; the others are text.
+    """
     header = _header(body) if form == CSV else []
-    params = {"form": form, "header": header}
+    wrong = list(import_rows.untypable(types or {}, header))
+    if wrong:
+        raise Invalid([Problem("invalid", detail, f"types.{name}") for name, detail in wrong])
+    params = {"form": form, "header": header, "types": dict(types or {})}
     with transaction.atomic():
         job = Job.objects.create(tenant=tenant, kind="import", action=form, params=params, actor=actor)
         matched = 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+from urllib.parse import quote
 
 import pytest
 from django.db import IntegrityError
@@ -196,3 +198,51 @@ def test_an_upload_is_cut_after_whole_records_whatever_the_size_of_a_piece(size)
     assert [line for line, _ in found] == [
         2 + sum(content.count(b"\n") for _, content in found[:place]) for place in range(len(found))
     ]
+
+
+TYPED = "external_id,age,score,vip,note\nada,42,-1.5e1,TRUE,7\nbob,old,,,\ncy,1e999,,,\ndi,,,yes,\ned,99999999999999999999,,,\n"
+
+
+def test_columns_of_a_type_are_what_rules_can_compare(api, tenant):
+    types = quote(json.dumps({"age": "number", "score": "number", "vip": "boolean"}))
+    answer = api.generic("POST", f"{URL}?types={types}", TYPED.encode(), content_type="text/csv")
+    work_off()
+
+    assert answer.status_code == 202, answer.content
+    ada = Customer.objects.get(external_id="ada")
+    assert ada.properties == {"age": 42, "score": -15.0, "vip": True, "note": "7"}
+    assert [(each["line"], each["code"]) for each in job_of(answer).errors] == [
+        (3, "invalid"),
+        (4, "invalid"),
+        (5, "invalid"),
+    ]
+    rule = {"path": "participant.age", "op": "gt", "value": 30}
+    found = api.post("/api/v1/segments/preview", {"rule": rule}).json()
+    assert found["sample"] == ["ed", "ada"]
+
+
+@pytest.mark.parametrize(
+    ("types", "attr"),
+    [
+        ('{"age": "date"}', "types.age"),
+        ('{"gone": "number"}', "types.gone"),
+        ('{"external_id": "number"}', "types.external_id"),
+        ('{"age": 1}', "types"),
+        ("[]", "types"),
+        ("{", "types"),
+        ('{"age": "number", "age": "text"}', "types"),
+    ],
+)
+def test_what_is_no_type_of_a_column_is_refused_before_anything_is_kept(api, types, attr):
+    answer = api.generic("POST", f"{URL}?types={quote(types)}", TYPED.encode(), content_type="text/csv")
+
+    assert answer.status_code == 400
+    assert [each["attr"] for each in answer.json()["errors"]] == [attr]
+    assert not Job.objects.exists()
+
+
+def test_lines_of_json_have_types_of_their_own(api):
+    types = quote('{"a": "number"}')
+    answer = api.generic("POST", f"{URL}?types={types}", b"{}", content_type="application/x-ndjson")
+
+    assert (answer.status_code, answer.json()["errors"][0]["attr"]) == (400, "types.a")
