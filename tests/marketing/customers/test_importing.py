@@ -200,7 +200,13 @@ def test_an_upload_is_cut_after_whole_records_whatever_the_size_of_a_piece(size)
     ]
 
 
-TYPED = "external_id,age,score,vip,note\nada,42,-1.5e1,TRUE,7\nbob,old,,,\ncy,1e999,,,\ndi,,,yes,\ned,99999999999999999999,,,\n"
+TYPED = """external_id,age,score,vip,note
+ada,42,-1.5e1,TRUE,7
+bob,old,,,
+cy,1e999,,,
+di,,,yes,
+ed,99999999999999999999,,,
+"""
 
 
 def test_columns_of_a_type_are_what_rules_can_compare(api, tenant):
