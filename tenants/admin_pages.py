@@ -10,6 +10,8 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 
+from tenants.models import Tenant
+
 Row = TypeVar("Row", bound=Model)
 
 # Django's own classes take no parameter at run time; django-stubs' do.
@@ -58,6 +60,12 @@ class OperatorPage(Page[Row]):
         super().__init_subclass__()
         if cls.__doc__:
             cls.search_help_text = cleandoc(cls.__doc__).partition("\n\n")[0]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Choose the tenant where there is only one."""
+        found: dict[str, Any] = super().get_changeform_initial_data(request)
+        known = Tenant.objects.values_list("pk", flat=True)[:2]
+        return {"tenant": known[0], **found} if len(known) == 1 else found
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Choose rows by a widget that takes any text."""

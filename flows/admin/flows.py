@@ -54,7 +54,7 @@ ARCHIVE = Button("archive", "Archive", _archive, _in(FlowStatus.ACTIVE, FlowStat
 
 @admin.register(Flow)
 class FlowAdmin(WithButtons[Flow]):
-    """Flows: what runs, and switching it on and off."""
+    """Flows: what runs, and switching it on and off; a search is for an id or an exact name."""
 
     list_display = ("name", "tenant", "status", "active_number", "latest_number", "updated_at")
     list_filter = ("status", "tenant")
@@ -92,9 +92,14 @@ class FlowAdmin(WithButtons[Flow]):
     @admin.display(description="see")
     def elsewhere(self, flow: Flow) -> SafeString:
         """Link to what belongs to the flow."""
+        if flow._state.adding:  # noqa: SLF001 - Django's own way to tell
+            return format_html("{}", "Once it is saved, its graph is written as a version of it.")
         return format_html(
-            '<a href="{}?flow__id__exact={}">versions</a> · <a href="{}?flow__id__exact={}">instances</a>',
+            '<a href="{}?flow__id__exact={}">versions</a> · <a href="{}?flow={}">write a new version</a> · '
+            '<a href="{}?flow__id__exact={}">instances</a>',
             reverse("admin:flows_flowversion_changelist"),
+            flow.pk,
+            reverse("admin:flows_flowversion_add"),
             flow.pk,
             reverse("admin:flows_flowinstance_changelist"),
             flow.pk,

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from flows import publishing, versions
@@ -30,10 +31,27 @@ Showing = Callable[["FlowVersionAdmin", HttpRequest, FlowVersion], HttpResponse]
 _pages: list[tuple[str, str, Showing]] = []
 
 
+_vocabulary: list[Callable[[], SafeString]] = []
+
+
+def add_vocabulary(show: Callable[[], SafeString]) -> None:
+    """Put what `show` gives, what graphs can be made of, below the field of a graph."""
+    _vocabulary.append(show)
+
+
 def add_page(name: str, label: str, show: Showing) -> None:
     """Give each version a page of its own at this name, with a link to it; only who may change versions sees it."""
     _pages.append((name, label, show))
 
+
+# What a new flow's first graph begins with; it can be published as it stands.
+BEGINNING = {
+    "nodes": [
+        {"id": "start", "type": "event_entry", "config": {"event_type": "signed_up"}},
+        {"id": "done", "type": "exit", "config": {"reason": "through"}},
+    ],
+    "edges": [{"source": "start", "target": "done"}],
+}
 
 PUBLISH: Button[FlowVersion] = Button(
     "publish", "Publish", _publish, lambda version: version.status != VersionStatus.PUBLISHED
@@ -63,7 +81,7 @@ class FlowVersionForm(Form[FlowVersion]):
 
 @admin.register(FlowVersion)
 class FlowVersionAdmin(WithButtons[FlowVersion]):
-    """Versions: their graphs, what is wrong with them, and publishing them."""
+    """Versions: their graphs, what is wrong with them, and publishing them; a search is for an id, also a flow's."""
 
     form = FlowVersionForm
     list_display = ("flow", "number", "status", "published_at", "published_by", "created_at")
@@ -81,16 +99,20 @@ class FlowVersionAdmin(WithButtons[FlowVersion]):
     def get_fields(self, request: HttpRequest, obj: FlowVersion | None = None) -> Any:
         """Show a draft's JSON to edit, and of others the graph to read."""
         if obj is None:
-            return "flow", "graph", "changelog"
+            return "flow", "graph", "vocabulary", "changelog"
         about = ("flow", "number", "status", "published_at", "published_by", "strategy", "id")
-        text = "graph" if self.has_change_permission(request, obj) else "graph_text"
-        return (*about, "changelog", "problems", "nodes", text)
+        text = ("graph", "vocabulary") if self.has_change_permission(request, obj) else ("graph_text",)
+        return (*about, "changelog", "problems", "nodes", *text)
 
     def get_readonly_fields(self, request: HttpRequest, obj: FlowVersion | None = None) -> Any:
         """Only graph and changelog are ever edited."""
-        if obj is None:
-            return ()
-        return tuple(name for name in self.get_fields(request, obj) if name not in {"graph", "changelog"})
+        written = {"graph", "changelog"} if obj else {"flow", "graph", "changelog"}
+        return tuple(name for name in self.get_fields(request, obj) if name not in written)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Begin where the flow's newest version ends."""
+        found = super().get_changeform_initial_data(request)
+        return {"graph": _newest_graph(str(found.get("flow", ""))), **found}
 
     def has_change_permission(self, request: HttpRequest, obj: FlowVersion | None = None) -> bool:
         """Leave what was published as it is."""
@@ -150,7 +172,21 @@ class FlowVersionAdmin(WithButtons[FlowVersion]):
         """List the nodes and where they lead."""
         return graphs.nodes(version.graph)
 
+    @admin.display(description="to write it with")
+    def vocabulary(self, version: FlowVersion) -> SafeString:
+        """List what graphs can be made of."""
+        return format_html_join("", "{}", ((show(),) for show in _vocabulary))
+
     @admin.display(description="graph")
     def graph_text(self, version: FlowVersion) -> SafeString:
         """Show the graph as JSON."""
         return pretty(version.graph)
+
+
+def _newest_graph(flow_id: str) -> Any:
+    try:
+        versions_of_flow = FlowVersion.objects.filter(flow_id=UUID(flow_id))
+    except ValueError:
+        return BEGINNING
+    newest = versions_of_flow.order_by("-number").values_list("graph", flat=True).first()
+    return newest or BEGINNING

@@ -8,27 +8,55 @@ from typing import Any, Final
 from django import forms
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.db import DataError, transaction
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from engine.models import FlowSchedule
+from flows.admin.pages import Indented
 from marketing import journeys
 from marketing.admin.segments import TextDecoder
 from marketing.journeys import goals
-from marketing.models import Journey
+from marketing.models import Journey, Segment
 from tenants.admin_pages import Form
 from tenants.errors import Invalid, KalciferError
 
 PLANNED: Final = ("kind", "cron", "every", "at", "timezone")
+OFFERED: Final = 200
 OF_LAUNCH: Final = ("launch_at", "include_existing")
+
+
+class Slugs(forms.TextInput):
+    """A text, with the slugs of segments to choose from."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        """Add the list; in a large system it has the newest ones."""
+        slugs = Segment.objects.order_by("-id").values_list("slug", flat=True)[:OFFERED]
+        offered = format_html_join("", '<option value="{}">', ((slug,) for slug in dict.fromkeys(slugs)))
+        field = super().render(name, value, {**(attrs or {}), "list": f"{name}_slugs"}, renderer)
+        return format_html('{}<datalist id="{}_slugs">{}</datalist>', field, name, offered)
+
+
+class Goal(forms.JSONField):
+    """JSON, or nothing, which is shown as nothing."""
+
+    def prepare_value(self, value: Any) -> Any:
+        """Leave the field empty where there is no goal."""
+        return "" if value is None else super().prepare_value(value)
 
 
 class JourneyForm(Form[Journey]):
     """For whom, towards what, when."""
 
     segment = forms.CharField(
-        required=False, max_length=255, label="Audience", help_text="The slug or id of the segment that it is for."
-    )
-    goal = forms.JSONField(
         required=False,
+        max_length=255,
+        label="Audience",
+        widget=Slugs(attrs={"size": 40}),
+        help_text="The slug or id of the segment that it is for.",
+    )
+    goal = Goal(
+        required=False,
+        encoder=Indented,
         decoder=TextDecoder,
         widget=forms.Textarea(attrs={"rows": 3, "cols": 90}),
         help_text='Such as {"name": "bought", "event_type": "order_completed", "window": "7d"}. It is the goal of the '

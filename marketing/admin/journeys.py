@@ -83,6 +83,12 @@ class JourneyAdmin(WithButtons[Journey]):
         ("When the audience is let in", {"fields": (*PLANNED, "plan")}),
         ("When it launches by itself", {"fields": (*OF_LAUNCH, "refused")}),
     )
+    asked = (
+        (None, {"fields": ("tenant", "flow", "name", "description", "tags")}),
+        ("For whom, and towards what", {"fields": ("segment", "goal")}),
+        ("When the audience is let in", {"classes": ("collapse",), "fields": PLANNED}),
+        ("When it launches by itself", {"classes": ("collapse",), "fields": OF_LAUNCH}),
+    )
     # The form's own fields are no columns: who may only look is shown what they would say.
     looked_at = (
         *fieldsets[:2],
@@ -105,7 +111,9 @@ class JourneyAdmin(WithButtons[Journey]):
         return BUTTONS
 
     def get_fieldsets(self, request: HttpRequest, obj: Journey | None = None) -> Any:
-        """Ask for the launch as long as there is one to come."""
+        """Ask for the launch as long as there is one to come; of a new one there is nothing to tell."""
+        if obj is None:
+            return self.asked
         shown = self.fieldsets if self.has_change_permission(request, obj) else self.looked_at
         return shown if obj is None or obj.status == JourneyStatus.DRAFT else shown[:-1]
 

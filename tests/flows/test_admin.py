@@ -5,7 +5,7 @@ from django.contrib.auth import get_user_model
 from django.urls import reverse
 from django.utils.html import format_html
 
-from flows import lifecycle, versions
+from flows import lifecycle, publishing, versions
 from flows.admin import instances
 from flows.admin.pages import Button
 from flows.errors import FlowNotDraft
@@ -200,6 +200,16 @@ def test_a_draft_is_written_as_json_and_published(operator, flow):
     operator.post(page(FlowVersion, first.pk, "publish", of="press"))
     first.refresh_from_db()
     assert (first.status, first.published_by) == ("published", "user:ada")
+
+
+def test_a_version_is_begun_where_the_newest_one_ends(operator, flow, tenant):
+    versions.create_draft(flow, graph=(newest := {"nodes": [{"id": "a", "type": "exit"}], "edges": []}))
+    add = page(FlowVersion, of="add")
+
+    forms = [operator.get(add, {"flow": key}).context["adminform"].form for key in (flow.pk, "nonsense", "")]
+
+    assert forms[0]["graph"].initial == newest
+    assert [publishing.validate(form["graph"].initial, tenant).errors for form in forms[1:]] == [(), ()]
 
 
 def test_a_published_version_is_looked_at(operator, flow):

@@ -93,3 +93,12 @@ def test_every_list_says_what_it_holds(admin_client: Client) -> None:
     page = admin_client.get("/admin/tenants/apikey/").content.decode()
 
     assert "Keys: the raw text is shown once, in the message after adding; the hash never." in page
+
+
+def test_where_there_is_one_tenant_it_is_chosen(admin: Client, tenant: Tenant) -> None:
+    Tenant.objects.exclude(pk=tenant.pk).delete()
+    alone = admin.get("/admin/tenants/secret/add/").context["adminform"].form.initial
+    Tenant.objects.create(name="Other")
+    one_of_two = admin.get("/admin/tenants/secret/add/").context["adminform"].form.initial
+
+    assert (alone.get("tenant"), one_of_two.get("tenant")) == (tenant.pk, None)

@@ -216,3 +216,15 @@ def test_the_list_costs_the_same_for_one_and_for_many(operator: Client, journey:
         counts.append(len(asked))
     assert counts[0] == counts[1]
     assert not FlowInstance.objects.exists()
+
+
+def test_a_new_one_is_asked_for_what_it_needs_and_offered_the_segments(
+    operator: Client, pros: Callable[..., Segment]
+) -> None:
+    pros(1)
+
+    shown = operator.get(reverse(ADD)).content.decode()
+
+    assert '<datalist id="segment_slugs"><option value="pros"></datalist>' in shown
+    assert "How it goes" not in shown
+    assert ">null<" not in shown
