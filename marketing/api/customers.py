@@ -215,6 +215,8 @@ class CustomerExportShape(serializers.Serializer[Any]):
     instances = serializers.ListField(child=serializers.DictField())
     steps = serializers.ListField(child=serializers.DictField())
     deliveries = serializers.ListField(child=serializers.DictField())
+    suppressions = serializers.ListField(child=serializers.DictField())
+    cap_slots = serializers.ListField(child=serializers.DictField())
     conversions = serializers.ListField(child=serializers.DictField())
     coupons = serializers.ListField(child=serializers.DictField())
 
@@ -225,7 +227,7 @@ class CustomerExportView(TenantView):
     Output = CustomerExportShape
 
     def get(self, request: TenantRequest, external_id: str) -> Response:
-        """Give everything that is kept of a person: profile, consents, events, runs, messages, coupons."""
+        """Give everything that is kept of a person: from the profile to the suppressions of their addresses."""
         customer = profiles.found(request.tenant, external_id)
         found = exporting.export(request.tenant, customer)
         return Response({"profile": CustomerShape(customer).data, **found})

@@ -18,7 +18,7 @@ from engine import chores, clock, erasure
 from engine.chores import Chore
 from engine.connections import execute
 from engine.models import Job
-from marketing.customers import profiles
+from marketing.customers import addresses, profiles
 from marketing.models import Customer
 from tenants.models import Tenant
 
@@ -41,6 +41,12 @@ COMPLETE = """
 """
 # First, and in the order in which merges and batches take them.
 LOCK = "SELECT 1 FROM customers WHERE tenant_id = %s AND external_id = ANY(%s) ORDER BY external_id FOR UPDATE"
+# The address goes on being one that nothing is sent to; of whom it was, and what was said of it, nobody knows.
+FORGET_SUPPRESSIONS: Final = """
+    UPDATE suppressions s SET detail = '{}'
+      FROM unnest(%(channels)s::text[], %(addresses)s::text[]) AS n(channel, address)
+     WHERE s.tenant_id = %(tenant)s AND s.channel = n.channel AND s.address = n.address
+"""
 # Each is told who (n.id), and the pseudonym (n.pseudonym).
 FORGET: Final = (
     # What is being handed over at this moment is finished; nothing else goes out.
@@ -169,5 +175,7 @@ def _forget(tenant_id: str, pseudonyms: dict[str, str]) -> None:
         "pseudonyms": list(pseudonyms.values()),
         "now": clock.now(),
     }
+    channels, spelt = addresses.of_people(tenant_id, list(pseudonyms))
+    execute(FORGET_SUPPRESSIONS, {"tenant": tenant_id, "channels": channels, "addresses": spelt})
     for statement in FORGET:
         execute(WITH_NAMES + statement, parameters)

@@ -4,7 +4,18 @@ from typing import Any
 
 from engine.models import InboundEvent
 from flows.models import ExecutionStep, FlowInstance
-from marketing.models import Consent, ConsentChange, Conversion, Coupon, Customer, Delivery, SegmentMember
+from marketing.customers import addresses
+from marketing.models import (
+    CapSlot,
+    Consent,
+    ConsentChange,
+    Conversion,
+    Coupon,
+    Customer,
+    Delivery,
+    SegmentMember,
+    Suppression,
+)
 from tenants.models import Tenant
 
 JSON = dict[str, Any]
@@ -20,13 +31,20 @@ DELIVERY = (
     "recipient",
     "status",
     "reason",
+    "template_id",
+    "topic",
+    "payload",
     "rendered",
     "history",
+    "created_at",
     "sent_at",
+    "read_at",
 )
+CAP_SLOT = ("flow_id", "instance_id", "node_id", "channel", "reserved_at")
 CONVERSION = ("instance_id", "name", "value", "currency", "variant", "metadata", "at")
 COUPON = ("pool__slug", "code", "taken_at")
 CONSENT = ("topic", "status", "source", "at")
+SUPPRESSION = ("channel", "address", "reason", "detail", "created_at")
 CHANGE = ("channel", "topic", "before", "after", "source", "at")
 
 
@@ -49,6 +67,16 @@ def export(tenant: Tenant, customer: Customer) -> JSON:
         "instances": list(runs.values(*INSTANCE)),
         "steps": list(steps.values(*STEP)),
         "deliveries": list(Delivery.objects.filter(tenant=tenant, **mine).order_by("id").values(*DELIVERY)),
+        "suppressions": _suppressions(tenant, names),
+        "cap_slots": list(CapSlot.objects.for_tenant(tenant, **mine).order_by("id").values(*CAP_SLOT)),
         "conversions": list(Conversion.objects.for_tenant(tenant, **mine).order_by("id").values(*CONVERSION)),
         "coupons": list(Coupon.objects.for_tenant(tenant, **mine).order_by("id").values(*COUPON)),
     }
+
+
+# Of the addresses, and so found by them.
+def _suppressions(tenant: Tenant, names: list[str]) -> list[JSON]:
+    channels, spelt = addresses.of_people(tenant.pk, names)
+    wanted = set(zip(channels, spelt, strict=True))
+    rows = Suppression.objects.for_tenant(tenant).filter(channel__in=set(channels), address__in=spelt).order_by("id")
+    return [row for row in rows.values(*SUPPRESSION) if (row["channel"], row["address"]) in wanted]
