@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-from engine.expressions import MISSING, compile_path, resolve
+from engine.expressions import MISSING, Path, Scope, compile_path, referenced_paths, resolve
 from engine.expressions.references import as_json, is_reference
 from engine.nodes.base import Reference
-from engine.nodes.context import JSON, StepContext
 from engine.nodes.duration import parse as parse_duration
+from engine.nodes.outcomes import JSON
 
 MAX_VARS: Final = 100
 
@@ -69,27 +71,52 @@ MessageVars = Annotated[
 ]
 
 
-def resolve_vars(given: Mapping[str, Any], step: StepContext) -> Resolved:
-    """
-    Fill in the references; one that is missing and has no default is left out, so that the template can tell.
+@dataclass(frozen=True, slots=True)
+class CompiledVars:
+    """A node's vars, looked through once: what stands for itself, and what is read anew for each message."""
 
-    Coupons and links are told apart by the author's own words, never by what an event or a profile holds.
-    """
-    scope = step.scope()
-    found = Resolved()
-    for name, raw in given.items():
-        if is_coupon(raw):
-            found.coupons[name] = raw["pool"]
-        elif is_link(raw):
-            found.links[name] = dict(raw)
-        elif is_reference(raw):
-            value = compile_path(raw["ref"]).read(scope)
-            value = raw.get("default", MISSING) if value is MISSING else value
-            if value is not MISSING:
-                found.values[name] = as_json(value)
-        else:
-            found.values[name] = resolve(raw, scope)
-    return found
+    fixed: JSON
+    read: tuple[tuple[str, Callable[[Scope], Any]], ...]
+    coupons: dict[str, str]
+    links: dict[str, JSON]
+
+    def resolve(self, scope: Scope) -> JSON:
+        """Give what is queued, in the form of `Resolved`."""
+        return {"values": self.values(scope), "coupons": self.coupons, "links": self.links}
+
+    def values(self, scope: Scope) -> JSON:
+        """Fill in the references; one that is missing and has no default is left out, so that the template can tell."""
+        values = dict(self.fixed)
+        for name, read in self.read:
+            if (value := read(scope)) is not MISSING:
+                values[name] = value
+        return values
+
+
+def compile_vars(given: Mapping[str, Any]) -> CompiledVars:
+    """Tell coupons and links apart by the author's own words, never by what an event or a profile holds."""
+    coupons = {name: raw["pool"] for name, raw in given.items() if is_coupon(raw)}
+    links = {name: dict(raw) for name, raw in given.items() if is_link(raw)}
+    values = {name: raw for name, raw in given.items() if name not in coupons and name not in links}
+    readers = {name: _reader(raw) for name, raw in values.items()}
+    return CompiledVars(
+        fixed={name: raw for name, raw in values.items() if readers[name] is None},
+        read=tuple((name, read) for name, read in readers.items() if read is not None),
+        coupons=coupons,
+        links=links,
+    )
+
+
+# None where nothing is read.
+def _reader(raw: Any) -> Callable[[Scope], Any] | None:
+    if is_reference(raw):
+        return partial(_read, compile_path(raw["ref"]), raw.get("default", MISSING))
+    return partial(resolve, raw) if next(referenced_paths(raw), None) else None
+
+
+def _read(path: Path, default: Any, scope: Scope) -> Any:
+    value = path.read(scope)
+    return as_json(default if value is MISSING else value)
 
 
 def references_in(given: Mapping[str, Any], at: str = "vars") -> Iterator[Reference]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from engine.nodes.action_config import ActionConfig
 from engine.nodes.duration import Duration
-from engine.nodes.message_vars import MessageVars
+from engine.nodes.message_vars import CompiledVars, MessageVars, compile_vars
 from engine.nodes.references import Reference
 
 Awaitable = Literal["sent", "delivered", "opened", "clicked", "bounced", "complained", "failed"]
@@ -67,6 +68,16 @@ class SendConfig(ActionConfig):
     provider_opts: dict[str, Any] = Field(
         {}, description="Options for the provider; `provider` names a channel other than the default one."
     )
+
+    @cached_property
+    def compiled_vars(self) -> CompiledVars:
+        """The vars, as they are read for each message."""
+        return compile_vars(self.vars)
+
+    @cached_property
+    def patience(self) -> dict[str, Any]:
+        """What its author said of retries."""
+        return self.retry.model_dump(mode="json", exclude_defaults=True)
 
     @property
     def awaited(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from uuid_utils import uuid7
 from engine.nodes import base
 from engine.nodes.base import Category, Node, RunsAs
 from engine.nodes.context import StepContext
-from engine.nodes.message_vars import references_in, resolve_vars
+from engine.nodes.message_vars import references_in
 from engine.nodes.outcomes import JSON, Completed, Failed, Outcome, Waiting
 from engine.nodes.send_config import ENDINGS, SendConfig
 from engine.nodes.wakeups import EventArrived, Wakeup
@@ -68,7 +68,7 @@ class Send(Node):
 
     def execute(self, config: SendConfig, step: StepContext) -> Outcome:
         """Queue the message, and go on or wait."""
-        collapse_key = step.resolve(config.collapse_key)
+        collapse_key = config.collapse_key and step.resolve(config.collapse_key)
         if collapse_key is not None and not _is_name(collapse_key):
             detail = f"The collapse_key is a text of at most {MAX_KEY} characters, not {str(collapse_key)[:80]!r}."
             return Failed(detail, code="invalid_collapse_key")
@@ -105,17 +105,17 @@ class Send(Node):
             "template_id": config.template_id or "",
             "content": config.content,
             "locales": config.locales,
-            "vars": resolve_vars(config.vars, step).model_dump(),
+            "vars": config.compiled_vars.resolve(step.scope()),
             "event": _latest_event(step.accumulated),
             "message_class": config.message_class,
             "topic": config.topic or "",
             "expires_at": None if config.expires_in is None else (step.now + config.expires_in).isoformat(),
             "collapse_key": collapse_key,
             "awaited": bool(config.awaited),
-            "options": step.resolve(config.provider_opts),
+            "options": config.provider_opts and step.resolve(config.provider_opts),
             # Where the content stands for as long as anybody asks; that of a compensation stands elsewhere.
             "version": step.run.get("version") if step.result is None else None,
-            "retry": config.retry.model_dump(mode="json", exclude_defaults=True),
+            "retry": config.patience,
             **self.facts(config, step),
         }
         return Message(

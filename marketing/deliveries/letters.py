@@ -101,7 +101,7 @@ def _draft(held: Held, content: Content) -> Draft:
         key=held.key,
         participant_id=held.participant_id,
         content=content,
-        resolved=Resolved.model_validate(held.payload.get("vars") or {}),
+        resolved=Resolved.model_construct(**(held.payload.get("vars") or {})),
         topic=held.topic,
         locale=str(held.payload.get("language") or profile.get("locale") or ""),
         participant=held.profile,

@@ -8,7 +8,6 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from liquid import Environment
-from liquid.context import RenderContext
 from liquid.exceptions import FilterArgumentError, LiquidError, UndefinedError
 from liquid.template import BoundTemplate
 from liquid.undefined import FalsyStrictUndefined
@@ -16,6 +15,7 @@ from liquid.undefined import FalsyStrictUndefined
 from engine.expressions import as_moment
 from marketing.templates import budget, closed
 from marketing.templates.errors import CannotRender, Flaw
+from marketing.templates.pieces import VariableTag, Wording, WordsTag
 
 
 class Missing(FalsyStrictUndefined):
@@ -28,31 +28,6 @@ class Missing(FalsyStrictUndefined):
         """The library's hint is `vars.x is undefined`; what is kept of it is the path."""
         path = hint.removesuffix(" is undefined").strip("'") if hint and hint.endswith(" is undefined") else name
         super().__init__(path, token=token, obj=obj, hint=path)
-
-
-class Counted(RenderContext):
-    """A render context that counts nodes."""
-
-    __slots__ = ("_disabled", "_nodes")
-
-    # Every node asks for this before it is rendered: the one place that literals, tags and blocks all pass.
-    @property
-    def disabled_tags(self) -> list[str]:
-        """The tags that may not be used here; none, because those that could be are not there at all."""
-        self._nodes += 1
-        if self._nodes > budget.MAX_NODES:
-            raise budget.TooCostly(f"more than {budget.MAX_NODES} pieces are written", token=None)
-        return self._disabled
-
-    @disabled_tags.setter
-    def disabled_tags(self, given: list[str]) -> None:
-        self._disabled, self._nodes = given, 0
-
-
-class Wording(BoundTemplate):
-    """A parsed template."""
-
-    context_class = Counted
 
 
 class Dialect(Environment):
@@ -68,6 +43,8 @@ class Dialect(Environment):
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         """The usual tags and filters, without those that read other templates; each filter with its limits."""
         super().setup_tags_and_filters(extra=False)
+        self.add_tag(WordsTag)
+        self.add_tag(VariableTag)
         for tag in ("include", "render"):
             del self.tags[tag]
         self.filters["date"] = date

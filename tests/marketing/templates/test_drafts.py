@@ -7,7 +7,7 @@ from django.test import Client
 
 from engine import clock
 from engine.nodes.context import StepContext
-from engine.nodes.message_vars import Resolved, references_in, resolve_vars
+from engine.nodes.message_vars import Resolved, compile_vars, references_in
 from marketing.coupons import pools
 from marketing.links import tokens
 from marketing.models import CouponPool
@@ -45,8 +45,12 @@ def draft(key, content=NEWS, **facts):
     return Draft(key, f"who-{key}", content, resolved, topic="news", **facts)
 
 
+def resolved(step):
+    return Resolved.model_validate(compile_vars(VARS).resolve(step.scope()))
+
+
 def test_references_are_filled_in_and_what_is_missing_is_left_out():
-    found = resolve_vars(VARS, step())
+    found = resolved(step())
 
     assert found.values == {"name": "there", "items": [{"n": 1}], "plain": {"deep": [2]}}
     assert found.coupons == {"code": "spring"}
@@ -56,7 +60,7 @@ def test_references_are_filled_in_and_what_is_missing_is_left_out():
 def test_an_event_cannot_help_itself_to_a_coupon_or_a_link():
     entry = {"items": {"pool": "spring"}, "gone": {"link": "consent_confirm", "topic": "news"}}
 
-    found = resolve_vars(VARS, step(entry=entry))
+    found = resolved(step(entry=entry))
 
     assert found.coupons == {"code": "spring"}
     assert set(found.links) == {"url"}
