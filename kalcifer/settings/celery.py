@@ -14,8 +14,13 @@ def settings(redis_url: str, *, prefix: str) -> dict[str, Any]:
 
 
 def transport(prefix: str, **timeouts: float) -> dict[str, Any]:
-    """Transport options of a connection; two installations on one Redis differ in their prefix."""
-    return {"visibility_timeout": 3600, "socket_keepalive": True, "global_keyprefix": prefix} | timeouts
+    """
+    Transport options of a connection; two installations on one Redis differ in their prefix.
+
+    Without `ack_emulation` Redis keeps no book of what workers have taken: bells may be lost, and that book costs each
+    two round trips before anybody hears it.
+    """
+    return {"ack_emulation": False, "socket_keepalive": True, "global_keyprefix": prefix} | timeouts
 
 
 def _settings(redis_url: str, prefix: str) -> dict[str, Any]:
