@@ -81,6 +81,9 @@ ANNOUNCE = """
 # A loop looks for dead workers this often; whom they left behind is then run one by one.
 BURIAL_EVERY_S = 0.25
 
+# A claim is there at once for everybody, and need not wait for the disk: a crash of the server that took it away has
+# undone its batch too.
+INTRODUCE = "SELECT pg_advisory_lock(%s), set_config('synchronous_commit', 'off', false)"
 NAME = "UPDATE batch_claims SET instance_ids = %s WHERE id = %s"
 WITHDRAW = "DELETE FROM batch_claims WHERE id = ANY(%s::uuid[])"
 
@@ -149,7 +152,7 @@ class Announcer:
         connection, is_new = self._side.get()
         if is_new:
             self.worker_key = secrets.randbits(62)
-            connection.execute("SELECT pg_advisory_lock(%s)", [self.worker_key])
+            connection.execute(INTRODUCE, [self.worker_key])
         return connection
 
 
