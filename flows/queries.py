@@ -1,21 +1,25 @@
 """What the API and the admin read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import Func, OuterRef, Q, QuerySet, Subquery, TextField
+from django.db.models import BooleanField, F, Func, OuterRef, Q, QuerySet, Subquery, TextField, Value
 
 from flows.models import ExecutionStep, Flow, FlowInstance, FlowVersion
 from flows.models.instance import InstanceStatus
+from tenants.api.parts import Part
 from tenants.models import Tenant
 
-# The states in which an instance has tokens and does not move by itself: those of the index `instance_at_node`.
+# Instances are listed by when they entered, the last first.
+ORDER: Final = ("-entered_at", "-id")
+
+# The states in which an instance has tokens and does not move by itself: those of the indexes of nodes.
 STANDING = (InstanceStatus.WAITING, InstanceStatus.PAUSED, InstanceStatus.COMPENSATING, InstanceStatus.FAILED)
 
 
@@ -30,6 +34,14 @@ def with_latest_number(rows: QuerySet[Flow]) -> QuerySet[Flow]:
     return rows.select_related("active_version").defer("active_version__graph").annotate(latest_number=Subquery(newest))
 
 
+def called(search: str, *, statuses: Iterable[str] = ()) -> Part:
+    """Give the flows with this in their names; the index knows a name by its pairs of characters."""
+    some = Q(status__in=list(statuses)) if statuses else Q()
+    pairs = (Func(each, function="flow_name_pairs") for each in (F("name"), Value(search, TextField())))
+    has_pairs = Func(*pairs, arg_joiner=" @> ", template="%(expressions)s", output_field=BooleanField())
+    return Part(also=some & Q(name__icontains=search), hint=Q(has_pairs) if len(search) > 1 else Q())
+
+
 def versions(flow: Flow) -> QuerySet[FlowVersion]:
     """Give a flow's versions, newest first."""
     return flow.versions.order_by("-number")
@@ -37,15 +49,17 @@ def versions(flow: Flow) -> QuerySet[FlowVersion]:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Rows, newest first, and the conditions that cut them into parts: each part has an index in that order."""
+    """A tenant's instances, and the parts of the list: each has an index in its order."""
 
+    tenant_id: UUID
     rows: QuerySet[FlowInstance]
-    parts: tuple[Q, ...]
+    parts: tuple[Part, ...]
 
     @property
     def whole(self) -> QuerySet[FlowInstance]:
         """All parts as one queryset, for whoever reads it to the end."""
-        return self.rows.filter(reduce(or_, self.parts, Q()))
+        conditions = (part.condition for part in self.parts)
+        return self.rows.filter(reduce(or_, conditions, Q()), tenant_id=self.tenant_id).order_by(*ORDER)
 
 
 def instances(
@@ -53,35 +67,55 @@ def instances(
     *,
     statuses: Iterable[str] = (),
     node_id: str | None = None,
+    flow_id: UUID | None = None,
     entered_after: datetime | None = None,
     entered_before: datetime | None = None,
     **exactly: Any,
 ) -> Listing:
-    """Give a tenant's instances, newest first; `exactly` are columns with the value they must have."""
-    rows = with_names(FlowInstance.objects.for_tenant(tenant)).filter(**exactly).order_by("-id")
+    """Give a tenant's instances; `exactly` are columns with the value they must have."""
+    asked = Q(**exactly)
     if entered_after is not None:
-        rows = rows.filter(entered_at__gt=entered_after)
+        asked &= Q(entered_at__gt=entered_after)
     if entered_before is not None:
-        rows = rows.filter(entered_at__lt=entered_before)
-    wanted = tuple(statuses) or tuple(InstanceStatus.values)
-    if node_id is not None:
-        return Listing(rows.alias(places=_Places("tenant_id", "current_nodes")), _at_node(tenant.pk, node_id, wanted))
-    # A participant has few; all other lists are read status by status.
-    parts = [Q(status__in=wanted)] if "participant_id" in exactly else [Q(status=each) for each in wanted]
-    return Listing(rows, tuple(parts))
+        asked &= Q(entered_at__lt=entered_before)
+    whose = {"tenant_id": tenant.pk} if flow_id is None else {"flow_id": flow_id}
+    wanted = tuple(dict.fromkeys(statuses)) or tuple(InstanceStatus.values)
+    rows = with_names(FlowInstance.objects.get_queryset())
+    if "participant_id" in exactly:
+        standing = Q() if node_id is None else _token_at(node_id)
+        return Listing(tenant.pk, rows, (Part(also=asked & standing & Q(**whose, status__in=wanted)),))
+    if node_id is None:
+        return Listing(tenant.pk, rows, tuple(Part({**whose, "status": each}, asked) for each in wanted))
+    parts = tuple(Part(part.along, part.also & asked) for part in _at_node(tenant.pk, node_id, whose, wanted))
+    # Whoever has ended stands nowhere.
+    return Listing(tenant.pk, _with_places(rows), parts or (Part(also=Q(pk__in=())),))
 
 
-# A run that is under way moves on by itself, so there are few of them, and the index knows only the others.
-def _at_node(tenant_id: UUID, node_id: str, wanted: Iterable[str]) -> tuple[Q, ...]:
-    parts = [Q(status__in=[each for each in STANDING if each in wanted], places__contains=[f"{tenant_id}:{node_id}"])]
+# A run that is under way moves on by itself, so there are few of them, and the indexes of nodes know only the others:
+# by the node of the first token, and those who have several by the nodes of all.
+def _at_node(tenant_id: UUID, node_id: str, whose: dict[str, UUID], wanted: Sequence[str]) -> Iterator[Part]:
+    standing = [status for status in STANDING if status in wanted]
+    for status in standing:
+        yield Part({**whose, "first_node": node_id, "status": status}, Q(status__in=STANDING))
+    if standing:
+        places = Q(places__contains=[f"{tenant_id}:{node_id}"], has_several=True, status__in=standing)
+        yield Part(also=Q(**whose) & places)
     if InstanceStatus.RUNNING in wanted:
-        parts.append(Q(status=InstanceStatus.RUNNING, current_nodes__contains=[{"node_id": node_id}]))
-    return tuple(parts)
+        yield Part({**whose, "status": InstanceStatus.RUNNING}, _token_at(node_id))
 
 
-class _Places(Func):
-    function = "instance_places"
-    output_field = ArrayField(TextField())
+def _token_at(node_id: str) -> Q:
+    return Q(current_nodes__contains=[{"node_id": node_id}])
+
+
+# As the indexes `instance_at_node`, `instance_of_flow_at_node` and `instance_at_nodes` have them.
+def _with_places(rows: QuerySet[FlowInstance]) -> QuerySet[FlowInstance]:
+    tokens = F("current_nodes")
+    return rows.alias(
+        first_node=Func(tokens, template="(%(expressions)s -> 0 ->> 'node_id')", output_field=TextField()),
+        has_several=Func(tokens, template="(%(expressions)s -> 1 IS NOT NULL)", output_field=BooleanField()),
+        places=Func("tenant_id", tokens, function="instance_places", output_field=ArrayField(TextField())),
+    )
 
 
 def with_names(rows: QuerySet[FlowInstance]) -> QuerySet[FlowInstance]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Q
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
@@ -15,6 +16,7 @@ from engine.models import Activity
 from engine.models.activity import ActivityStatus
 from flows.api.filters import Several
 from tenants.api.base import TenantRequest, TenantView
+from tenants.api.parts import Part
 
 
 class ActivityOutput(serializers.Serializer[Any]):
@@ -83,7 +85,13 @@ class ActivitiesView(TenantView):
 
     def get(self, request: TenantRequest) -> Response:
         """List side effects, newest first."""
-        return self.paginate(Activity.objects.filter(**_as_query(self.filters())), ActivityOutput)
+        asked = self.filters()
+        if "instance_id" in asked:
+            parts = [Part(also=Q(**_as_query(asked)))]
+        else:
+            statuses = dict.fromkeys(asked.pop("status", ActivityStatus.values))
+            parts = [Part({"tenant_id": request.tenant.pk, "status": status}, Q(**asked)) for status in statuses]
+        return self.paginate(Activity.objects.get_queryset(), ActivityOutput, parts=parts)
 
 
 class ActivityRetryView(TenantView):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from django.db.models import Q
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
@@ -18,6 +17,7 @@ from engine.sagas import controls, starting
 from engine.workflow_state import WorkflowState
 from flows.api.filters import Several
 from tenants.api.base import TenantRequest, TenantView
+from tenants.api.parts import Part
 from tenants.ids import uuid7
 
 # A name stands in an address, so it has no slash and is no way up.
@@ -104,11 +104,13 @@ class SagasView(TenantView):
 
     def get(self, request: TenantRequest) -> Response:
         """List sagas, newest first."""
-        rows = SagaRun.objects.for_tenant(request.tenant)
-        given = self.filters()
-        if "definition" in given:
-            rows = rows.filter(definition=given["definition"])
-        return self.paginate(rows, shown, parts=[Q(status=state) for state in given.get("state", ())])
+        asked = self.filters()
+        along, states = {"tenant_id": request.tenant.pk}, dict.fromkeys(asked.get("state", ()))
+        if "definition" in asked:
+            along["definition"] = asked["definition"]
+            states = states or dict.fromkeys(WorkflowState.values)
+        parts = [Part({**along, "status": state}) for state in states] or [Part(along)]
+        return self.paginate(SagaRun.objects.get_queryset(), shown, parts=parts)
 
     @extend_schema(request=SagaInput, responses={201: SagaStarted})
     def post(self, request: TenantRequest) -> Response:

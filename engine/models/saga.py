@@ -97,7 +97,7 @@ class SagaRun(StatefulModel):
             ),
             models.Index(fields=("tenant", "id"), name="saga_by_tenant"),
             models.Index(fields=("tenant", "status", "id"), name="saga_by_status"),
-            models.Index(fields=("tenant", "definition", "id"), name="saga_by_definition"),
+            models.Index(fields=("tenant", "definition", "status", "id"), name="saga_by_definition"),
         )
 
     def __str__(self) -> str:

@@ -19,9 +19,9 @@ class InstancesView(TenantView):
         """Which instances to list."""
 
     def get(self, request: TenantRequest) -> Response:
-        """List instances, newest first."""
+        """List instances, those who entered last first."""
         found = queries.instances(request.tenant, **as_query(self.filters()))
-        return self.paginate(found.rows, InstanceShape, parts=found.parts)
+        return self.paginate(found.rows, InstanceShape, ordering=queries.ORDER, parts=found.parts)
 
 
 class FlowInstancesView(TenantView):
@@ -34,10 +34,11 @@ class FlowInstancesView(TenantView):
         """Which instances to list."""
 
     def get(self, request: TenantRequest, flow_id: str) -> Response:
-        """List the instances of one flow, newest first."""
+        """List the instances of one flow, those who entered last first."""
         flow = self.get_row(Flow, flow_id)
-        found = queries.instances(request.tenant, **as_query(self.filters()))
-        return self.paginate(found.rows.filter(flow=flow), InstanceShape, parts=found.parts)
+        asked = as_query(self.filters())
+        found = queries.instances(request.tenant, **asked | {"flow_id": flow.pk, "flow": asked.get("flow_id", flow.pk)})
+        return self.paginate(found.rows, InstanceShape, ordering=queries.ORDER, parts=found.parts)
 
 
 class InstanceView(TenantView):

@@ -64,8 +64,8 @@ class Flow(StatefulModel):
             ),
         )
         indexes = (
-            models.Index(fields=("tenant", "-id"), name="flow_list"),
-            models.Index(fields=("tenant", "status", "-id"), name="flow_list_by_status"),
+            models.Index(fields=("tenant", "id"), name="flow_list"),
+            models.Index(fields=("tenant", "status", "id"), name="flow_list_by_status"),
         )
 
     def __str__(self) -> str:

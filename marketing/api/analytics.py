@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Q
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
@@ -12,6 +13,7 @@ from engine.api.analytics import AnalyticsView, PeriodFilters, PeriodView
 from marketing.models import Conversion
 from marketing.tallies import reading
 from tenants.api.base import TenantRequest, TenantView
+from tenants.api.parts import Part
 
 
 class RatesShape(serializers.Serializer[Any]):
@@ -177,4 +179,8 @@ class ConversionsView(TenantView):
 
     def get(self, request: TenantRequest) -> Response:
         """List conversions, newest first."""
-        return self.paginate(Conversion.objects.filter(**self.filters()), ConversionOutput)
+        asked = self.filters()
+        # Of one run or participant there are few; else the index of the flow is read, or that of the tenant.
+        along = {"tenant_id": request.tenant.pk, **asked}
+        part = Part(also=Q(**asked)) if asked.keys() - {"flow_id"} else Part(along)
+        return self.paginate(Conversion.objects.get_queryset(), ConversionOutput, parts=[part])

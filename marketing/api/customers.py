@@ -14,6 +14,7 @@ from flows.api.shapes import InstanceShape, TextOrNull
 from marketing.customers import erasure, exporting, fields, merging, profiles
 from marketing.models import Customer
 from tenants.api.base import TenantRequest, TenantView
+from tenants.api.parts import Part
 
 MAX_TOPIC = 64
 
@@ -127,9 +128,12 @@ class CustomersView(TenantView):
 
     def get(self, request: TenantRequest) -> Response:
         """List customers, newest first; `search` is how an external_id, an e-mail address or a name begins."""
-        given = self.filters()
-        rows = profiles.listed(request.tenant, tag=given.get("tag", ""))
-        return self.paginate(rows, CustomerShape, parts=profiles.beginning_with(given.get("search", "")))
+        asked = self.filters()
+        everybody = Part({"tenant_id": request.tenant.pk})
+        found = profiles.found_by(search=asked.get("search", ""), tag=asked.get("tag", ""))
+        parts = [Part(also=each) for each in found]
+        sifted = everybody if parts else None
+        return self.paginate(profiles.listed(), CustomerShape, parts=parts or [everybody], sifted=sifted)
 
     @extend_schema(request=CustomerInput, responses={201: CustomerShape})
     def post(self, request: TenantRequest) -> Response:
@@ -196,10 +200,10 @@ class CustomerInstancesView(TenantView):
     Output = InstanceShape
 
     def get(self, request: TenantRequest, external_id: str) -> Response:
-        """List the customer's runs, newest first."""
+        """List the customer's runs, the one that was entered last first."""
         customer = profiles.found(request.tenant, external_id)
-        rows = flow_queries.instances(request.tenant, participant_id=customer.external_id).rows
-        return self.paginate(rows, InstanceShape)
+        runs = flow_queries.instances(request.tenant, participant_id=customer.external_id)
+        return self.paginate(runs.rows, InstanceShape, ordering=flow_queries.ORDER, parts=runs.parts)
 
 
 class CustomerExportShape(serializers.Serializer[Any]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q
 from drf_spectacular.utils import extend_schema
@@ -14,6 +15,7 @@ from marketing.deliveries import resending
 from marketing.models import CHANNELS, Delivery
 from marketing.models.delivery import DeliveryStatus
 from tenants.api.base import TenantRequest, TenantView
+from tenants.api.parts import Part
 from tenants.errors import Invalid, Problem
 
 # What a list leaves out: messages are large.
@@ -86,12 +88,22 @@ class DeliveriesView(TenantView):
         asked = self.filters()
         if "node_id" in asked and "instance_id" not in asked:
             raise Invalid([Problem("required", "A node is that of a run: ask for the instance_id too.", "instance_id")])
-        statuses = dict.fromkeys(asked.pop("status", ()))
-        rows = Delivery.objects.for_tenant(request.tenant).filter(**asked).defer(*HEAVY)
-        # Of one run or participant there are few; else each status is read by its own index.
-        if statuses and {"participant_id", "instance_id"} & set(asked):
-            return self.paginate(rows.filter(status__in=list(statuses)), DeliverySummary)
-        return self.paginate(rows, DeliverySummary, parts=[Q(status=status) for status in statuses])
+        rows = Delivery.objects.get_queryset().defer(*HEAVY)
+        return self.paginate(rows, DeliverySummary, parts=_parts(request.tenant.pk, asked))
+
+
+# Of one run or participant there are few. Else each status is read by itself: of a flow, of a channel, of all.
+def _parts(tenant_id: UUID, asked: dict[str, Any]) -> list[Part]:
+    statuses = dict.fromkeys(asked.pop("status", ()))
+    if {"participant_id", "instance_id"} & asked.keys():
+        return [Part(also=Q(**asked) & (Q(status__in=list(statuses)) if statuses else Q()))]
+    along = {"tenant_id": tenant_id}
+    along |= {
+        name: asked.pop(name) for name in ("flow_id", "channel")[: 1 if "flow_id" in asked else 2] if name in asked
+    }
+    if len(along) == 1 and not statuses:
+        return [Part(along)]
+    return [Part({**along, "status": status}, Q(**asked)) for status in statuses or DeliveryStatus.values]
 
 
 class DeliveryView(TenantView):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Q
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
@@ -19,6 +20,7 @@ from marketing.journeys import goals
 from marketing.journeys.catalog import MAX_TAG, MAX_TAGS
 from marketing.models import Journey, JourneyStatus
 from tenants.api.base import TenantRequest, TenantView
+from tenants.api.parts import Part
 from tenants.errors import NotFound
 
 NAME_LENGTH = 255
@@ -81,15 +83,14 @@ class JourneysView(JourneyAnswers):
 
     def get(self, request: TenantRequest) -> Response:
         """List journeys, newest first."""
-        filters = self.filters()
-        rows = goals.with_goals(_rows())
-        if statuses := filters.get("status"):
-            rows = rows.filter(status__in=statuses)
-        if tag := filters.get("tag"):
-            rows = rows.filter(tags__contains=[tag])
-        if flow_id := filters.get("flow_id"):
-            rows = rows.filter(flow_id=flow_id)
-        return self.paginate(rows, JourneyShape)
+        asked = self.filters()
+        whose, statuses = {"tenant_id": request.tenant.pk}, dict.fromkeys(asked.pop("status", ()))
+        all_of_them = [Part({**whose, "status": status}) for status in statuses] or [Part(whose)]
+        if not asked:
+            return self.paginate(goals.with_goals(_rows()), JourneyShape, parts=all_of_them)
+        picked = Q(tags__contains=[asked.pop("tag")]) if "tag" in asked else Q()
+        theirs = picked & Q(**asked) & (Q(status__in=list(statuses)) if statuses else Q())
+        return self.paginate(goals.with_goals(_rows()), JourneyShape, parts=[Part(also=theirs)], sifted=Part(whose))
 
     @extend_schema(request=JourneyInput, responses={201: JourneyShape})
     def post(self, request: TenantRequest) -> Response:

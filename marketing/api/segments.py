@@ -14,6 +14,7 @@ from engine import clock
 from marketing.models import Segment, SegmentMember
 from marketing.segments import catalog, evaluation
 from tenants.api.base import TenantRequest, TenantView
+from tenants.api.parts import Part
 
 SAMPLE = 10
 
@@ -163,8 +164,8 @@ class SegmentMembersView(_OneSegment):
 
     def get(self, request: TenantRequest, segment_id: str) -> Response:
         """List members, the latest first."""
-        members = SegmentMember.objects.for_tenant(request.tenant).filter(segment=self.segment(segment_id))
-        return self.paginate(members.select_related("customer"), MemberShape)
+        members = SegmentMember.objects.get_queryset().select_related("customer")
+        return self.paginate(members, MemberShape, parts=[Part({"segment_id": self.segment(segment_id).pk})])
 
 
 class SegmentMemberView(_OneSegment):

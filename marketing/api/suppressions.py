@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
+from django.db.models import Q
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
@@ -14,6 +15,7 @@ from marketing.deliveries import suppressions
 from marketing.deliveries.suppressions import New
 from marketing.models import CHANNELS, Suppression
 from tenants.api.base import TenantRequest, TenantView
+from tenants.api.parts import Part
 from tenants.errors import Invalid, NameTaken, Problem
 
 log = structlog.get_logger(__name__)
@@ -53,14 +55,13 @@ class SuppressionsView(TenantView):
     def get(self, request: TenantRequest) -> Response:
         """List suppressed addresses, newest first."""
         asked = self.filters()
-        rows = Suppression.objects.for_tenant(request.tenant)
+        along = {"tenant_id": request.tenant.pk, **({"channel": asked["channel"]} if "channel" in asked else {})}
+        part = Part(along)
         if "address" in asked:
             channels = [asked["channel"]] if "channel" in asked else CHANNELS
             spelt = {(channel, normalised(channel, asked["address"])) for channel in channels}
-            rows = rows.filter(channel__in=channels, address__in={address for _, address in spelt})
-        elif "channel" in asked:
-            rows = rows.filter(channel=asked["channel"])
-        return self.paginate(rows, SuppressionShape)
+            part = Part(also=Q(channel__in=channels, address__in={address for _, address in spelt}))
+        return self.paginate(Suppression.objects.get_queryset(), SuppressionShape, parts=[part])
 
     @extend_schema(request=SuppressionInput, responses={201: SuppressionShape})
     def post(self, request: TenantRequest) -> Response:

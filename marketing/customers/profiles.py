@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from engine import clock
 from marketing.consent import preferences
@@ -14,7 +14,6 @@ from marketing.errors import CustomerErased, CustomerExists
 from marketing.models import Customer
 from marketing.segments import changes
 from tenants.errors import Invalid, NotFound, Problem
-from tenants.managers import TenantScopedQuerySet
 from tenants.models import Tenant
 
 JSON = dict[str, Any]
@@ -23,20 +22,24 @@ State = Customer.State
 _TRIES: Final = 3
 
 
-def listed(tenant: Tenant, *, tag: str = "") -> TenantScopedQuerySet[Customer]:
-    """Give the customers who are there, or those of them with a tag."""
-    rows = Customer.objects.for_tenant(tenant).exclude(state=State.ERASED)
-    return rows.filter(tags__contains=[tag]) if tag else rows
+def listed() -> QuerySet[Customer]:
+    """Give the customers who are there, of all tenants."""
+    return Customer.objects.get_queryset().exclude(state=State.ERASED)
 
 
-def beginning_with(search: str) -> tuple[Q, ...]:
-    """Give the conditions, each with its own index, of an external_id, e-mail or name that begins with this."""
+def found_by(*, search: str = "", tag: str = "") -> tuple[Q, ...]:
+    """
+    Give the conditions, each with its own index, of customers with this tag whose external_id, e-mail or name begins so.
+
+    None where nothing is asked for.
+    """
+    with_tag = Q(tags__contains=[tag]) if tag else Q()
     if not search:
-        return ()
+        return (with_tag,) if tag else ()
     return (
-        Q(external_id__startswith=search),
-        Q(email__istartswith=search) & ~Q(email=""),
-        Q(name__istartswith=search) & ~Q(name=""),
+        with_tag & Q(external_id__startswith=search),
+        with_tag & Q(email__istartswith=search) & ~Q(email=""),
+        with_tag & Q(name__istartswith=search) & ~Q(name=""),
     )
 
 

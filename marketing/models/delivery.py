@@ -182,9 +182,9 @@ class Delivery(StatefulModel):
             models.Index(fields=("tenant", "participant_id", "channel", "counted_at"), name="delivery_counted"),
             models.Index(fields=("instance_id", "node_id"), name="delivery_by_instance"),
             models.Index(fields=("tenant", "status", "id"), name="delivery_by_status"),
-            models.Index(fields=("tenant", "channel", "id"), name="delivery_by_channel"),
+            models.Index(fields=("tenant", "channel", "status", "id"), name="delivery_by_channel"),
             models.Index(fields=("tenant", "participant_id", "id"), name="delivery_by_participant"),
-            models.Index(fields=("tenant", "flow_id", "id"), name="delivery_by_flow"),
+            models.Index(fields=("tenant", "flow_id", "status", "id"), name="delivery_by_flow"),
             models.Index(fields=("due_at", "id"), condition=Q(due_at__isnull=False), name="delivery_fetch_due"),
             models.Index(
                 fields=("tenant", "participant_id", "collapse_key"),

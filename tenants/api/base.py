@@ -37,7 +37,7 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from rest_framework import serializers
@@ -49,6 +49,7 @@ from rest_framework.views import APIView
 from tenants import errors, idempotency, throttling
 from tenants.api import bodies, inputs, pagination
 from tenants.api.media import JSONParser, JSONRenderer, Negotiation
+from tenants.api.parts import Part
 from tenants.api.schema import KalciferSchema
 from tenants.authentication import BearerAuthentication, Principal
 from tenants.managers import TenantScopedQuerySet
@@ -228,10 +229,14 @@ class TenantView(ApiView):
         return found
 
     def scoped(self, queryset: QuerySet[Row]) -> QuerySet[Row]:
-        """The tenant's part of it; a queryset that does not know its tenant is a mistake in the view."""
+        """The tenant's part of it."""
+        return self.checked(queryset).for_tenant(cast("TenantRequest", self.request).tenant)
+
+    def checked(self, queryset: QuerySet[Row]) -> TenantScopedQuerySet[Row]:
+        """The queryset; one that does not know its tenant is a mistake in the view."""
         if not isinstance(queryset, TenantScopedQuerySet):
             raise TypeError(f"The queryset of {queryset.model.__name__} is no {TenantScopedQuerySet.__name__}.")
-        return queryset.for_tenant(cast("TenantRequest", self.request).tenant)
+        return queryset
 
     def paginate(
         self,
@@ -239,15 +244,22 @@ class TenantView(ApiView):
         show: "type[serializers.BaseSerializer[Any]] | Callable[[Any], Any]",
         *,
         ordering: tuple[str, ...] = ("-id",),
-        parts: Sequence[Q] = (),
+        parts: Sequence[Part] = (),
+        sifted: Part | None = None,
     ) -> Response:
         """A page of the tenant's rows as `{next, previous, results}`; `show` is a serializer class or a function."""
         if not self.paginated:
             raise TypeError(f"{type(self).__name__} lacks paginated = True.")
         query = self.request.query_params
-        size = pagination.page_size(query.get("page_size"))
-        rows, cursor = self.scoped(queryset), query.get("cursor")
-        page = pagination.cut(rows, ordering=ordering, size=size, cursor=cursor, parts=parts)
+        page = pagination.cut(
+            self.checked(queryset),
+            tenant=cast("TenantRequest", self.request).tenant.pk,
+            ordering=ordering,
+            size=pagination.page_size(query.get("page_size")),
+            cursor=query.get("cursor"),
+            parts=parts,
+            sifted=sifted,
+        )
         if isinstance(show, type) and issubclass(show, serializers.BaseSerializer):
             results = show(page.rows, many=True).data
         else:

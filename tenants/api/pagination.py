@@ -4,14 +4,18 @@ import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
+from uuid import UUID
 
 import orjson
 from django.core.exceptions import ValidationError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.timezone import is_naive
 
+from tenants.api.parts import Part, Sought, first
 from tenants.errors import Invalid, InvalidCursor, Problem
 
 PARAMETERS: Final = frozenset(("cursor", "page_size"))
@@ -39,6 +43,8 @@ class Cursor:
             backwards, of, *values = orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             fields = [queryset.model._meta.get_field(name) for name in columns]  # noqa: SLF001
             cleaned = tuple(field.to_python(value) for field, value in zip(fields, values, strict=True))
+            if any(isinstance(value, datetime) and is_naive(value) for value in cleaned):
+                raise InvalidCursor(attr="cursor")
         except (ValueError, TypeError, binascii.Error, ValidationError, OverflowError):
             raise InvalidCursor(attr="cursor") from None
         sane = (
@@ -69,23 +75,28 @@ def page_size(text: str | None) -> int:
     return int(text)
 
 
-def cut(
-    queryset: QuerySet[Any], *, ordering: tuple[str, ...], size: int, cursor: str | None, parts: Sequence[Q] = ()
+def cut(  # noqa: PLR0913  # which rows, and which page of them
+    queryset: QuerySet[Any],
+    *,
+    tenant: UUID,
+    ordering: tuple[str, ...],
+    size: int,
+    cursor: str | None,
+    parts: Sequence[Part] = (),
+    sifted: Part | None = None,
 ) -> Page:
-    """One page of the queryset.
+    """One page of the tenant's rows of the queryset.
 
-    `ordering` names columns that are together unique and never null, all ascending or all descending (`-id`). `parts`
-    are conditions of which a row has to meet one: each part is read by itself, so that each finds its own index.
+    `ordering` names columns that are together unique and never null, all ascending or all descending (`-id`). The parts
+    and what they are `sifted` from are those of `tenants.api.parts.first`; with them, what is asked for is in the parts
+    and not in the queryset.
     """
     descending = ordering[0].startswith("-")
     columns = [name.removeprefix("-") for name in ordering]
     of = list_of(queryset, columns)
     at = Cursor.decode(cursor, queryset, columns) if cursor is not None else Cursor()
-    upwards = descending == at.backwards
-    if at.values:
-        queryset = queryset.filter(_beyond(columns, at.values, upwards=upwards))
-    order = [name if upwards else f"-{name}" for name in columns]
-    found = list(_first(queryset.order_by(*order), parts, size + 1))
+    sought = Sought(tenant, tuple(columns), descending == at.backwards, at.values, size + 1)
+    found = first(queryset, sought, parts, sifted)
     more, rows = len(found) > size, found[:size]
     if at.backwards:
         rows.reverse()
@@ -99,13 +110,6 @@ def cut(
     )
 
 
-def _first(queryset: QuerySet[Any], parts: Sequence[Q], many: int) -> QuerySet[Any]:
-    if len(parts) < 2:  # noqa: PLR2004  # nothing to merge
-        return queryset.filter(*parts)[:many]
-    firsts = [queryset.filter(part).values("pk")[:many] for part in parts]
-    return queryset.filter(pk__in=firsts[0].union(*firsts[1:], all=True))[:many]
-
-
 def list_of(queryset: QuerySet[Any], columns: list[str]) -> str:
     """Name a list by its rows and their order: a cursor of another one has no place in it."""
     return ":".join([queryset.model._meta.db_table, *columns])  # noqa: SLF001
@@ -117,16 +121,6 @@ def link(request: HttpRequest, cursor: Cursor | None) -> str | None:
         return None
     parameters = {**request.GET.dict(), "cursor": cursor.encode()}
     return request.build_absolute_uri(f"{request.path}?{urlencode(parameters)}")
-
-
-def _beyond(columns: list[str], values: tuple[Any, ...], *, upwards: bool) -> Q:
-    # (a, b) > (x, y) written out: a > x or (a = x and b > y).
-    compare = "gt" if upwards else "lt"
-    found = Q()
-    for place, (name, value) in enumerate(zip(columns, values, strict=True)):
-        equal = dict(zip(columns[:place], values[:place], strict=True))
-        found |= Q(**equal, **{f"{name}__{compare}": value})
-    return found
 
 
 def _position(row: Model | dict[str, Any], columns: list[str]) -> tuple[Any, ...]:
