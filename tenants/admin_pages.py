@@ -9,6 +9,7 @@ from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
+from django.utils.text import capfirst
 
 from tenants.models import Tenant
 
@@ -80,4 +81,5 @@ class OperatorPage(Page[Row]):
             for name, values in request.GET.lists():
                 given.setlist(name, [value.replace("\0", "") for value in values])
             request.GET = given  # type: ignore[assignment]  # Django's own admin does the same
-        return super().changelist_view(request, extra_context)
+        title = capfirst(str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})

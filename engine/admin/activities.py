@@ -70,10 +70,10 @@ class ActivityAdmin(EnginePage[Activity], WithButtons[Activity]):
     action_form = ReasonForm
     actions = ("retry", "complete", "fail")
     fieldsets = (
-        (None, {"fields": ("id", "tenant", "run", "node_id", "kind", "target", "idempotency_key", "status")}),
+        (None, {"fields": ("id", "tenant", "run", "node_id", "kind", "target", "status", "error_text")}),
         ("Attempts", {"fields": ("attempts", "deaths", "held", "due_at", "lease_until", "worker")}),
         ("Times", {"fields": ("created_at", "started_at", "completed_at")}),
-        ("Data", {"fields": ("error_text", "result_text", "input_text", "policy_text")}),
+        ("Data", {"fields": ("input_text", "result_text", "policy_text", "idempotency_key")}),
     )
     readonly_fields = ("run", "error_text", "result_text", "input_text", "policy_text")
 

@@ -77,8 +77,8 @@ class ProjectionCheckpointAdmin(EnginePage[ProjectionCheckpoint], WithButtons[Pr
     list_filter = ("status", "is_live")
     fieldsets = (
         (None, {"fields": ("id", "name", "build", "is_live", "status", "count", "lag_events", "lag")}),
-        ("Place", {"fields": ("tx", "position", "last_event_id", "last_event_at", "updated_at")}),
         ("Trouble", {"fields": ("error_text", "attempts", "retry_at")}),
+        ("Place", {"fields": ("tx", "position", "last_event_id", "last_event_at", "updated_at")}),
     )
     readonly_fields = ("lag_events", "lag", "error_text")
 

@@ -12,10 +12,11 @@ from django.http import HttpRequest
 
 from engine import schedules
 from engine.models import FlowSchedule
-from flows.admin.pages import FastPage
+from flows.admin.pages import FastPage, moment
 from tenants.admin_pages import Form
 from tenants.errors import Invalid
 
+SHOWN = 160
 PLANNED = ("kind", "cron", "every", "at", "timezone", "participants", "audience", "context", "enabled")
 
 
@@ -66,7 +67,7 @@ class FlowScheduleAdmin(FastPage[FlowSchedule]):
     """What starts flows by the clock; a search is for the id of a flow."""
 
     form = FlowScheduleForm
-    list_display = ("flow", "kind", "when", "timezone", "enabled", "next_at", "last_at", "tenant")
+    list_display = ("flow", "kind", "when", "timezone", "enabled", "next_at", "last_at", "outcome", "tenant")
     list_filter = ("enabled", "kind", "tenant")
     list_select_related = ("flow", "tenant")
     ids = ("id", "flow_id")
@@ -77,7 +78,15 @@ class FlowScheduleAdmin(FastPage[FlowSchedule]):
     @admin.display(description="when")
     def when(self, schedule: FlowSchedule) -> str:
         """Say when in the form it was written."""
-        return schedule.cron or schedule.every or f"{schedule.at}"
+        return schedule.cron or schedule.every or moment(schedule.at)
+
+    @admin.display(description="last time")
+    def outcome(self, schedule: FlowSchedule) -> str:
+        """Say what the last start led to, or why it led to nothing."""
+        result = schedule.last_result or {}
+        if error := result.get("error"):
+            return str(error["detail"])[:SHOWN]
+        return ", ".join(f"{result[name]} {name}" for name in ("started", "refused", "matched") if result.get(name))
 
     def get_readonly_fields(self, request: HttpRequest, obj: FlowSchedule | None = None) -> Any:
         """A schedule stays with its flow."""

@@ -98,15 +98,16 @@ def percent(share: float) -> str:
 
 
 # The admin cuts off what is wider than its page; a table of many columns is scrolled instead.
+NOTHING = "Nothing yet"
 TABLE = '<div class="scrolled"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
 
 
 def table(titles: Iterable[str], rows: Iterable[Iterable[Any]]) -> SafeString:
-    """Show rows below their titles."""
+    """Show rows below their titles, if there are any."""
     head = format_html_join("", "<th>{}</th>", ((title,) for title in titles))
     lines = ((format_html_join("", "<td>{}</td>", ((cell,) for cell in row)),) for row in rows)
     body = format_html_join("", "<tr>{}</tr>", lines)
-    return format_html(TABLE, head, body)
+    return format_html(TABLE, head, body) if body else format_html("<p>{}.</p>", NOTHING)
 
 
 add_section("Statistics", show_statistics)

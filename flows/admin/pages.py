@@ -138,7 +138,12 @@ class WithButtons(FastPage[Row]):
             for button in self.buttons()
             if row is not None and self.may_press(request) and button.shown(row)
         ]
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "buttons": shown})
+        more = {"buttons": shown, **({"subtitle": self.called(row)} if row else {})}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
+
+    def called(self, row: Row) -> str:
+        """Name a row at the top of its page."""
+        return str(row)
 
     def may_press(self, request: HttpRequest) -> bool:
         """Whether this user may change rows of the kind, though not by hand."""

@@ -114,8 +114,8 @@ class ChannelAdmin(WithButtons[Channel]):
     list_select_related = ("tenant", "gate")
     searched = ("name",)
     fields = (
-        "tenant", "name", "channel", "provider", "config", "credentials", "default", "enabled", "rate_per_second",
-        "health", "created_at", "updated_at",
+        "tenant", "name", "channel", "provider", "health", "config", "credentials", "default", "enabled",
+        "rate_per_second", "created_at", "updated_at",
     )  # fmt: skip
     readonly_fields = ("health", "created_at", "updated_at")
 

@@ -58,7 +58,7 @@ class JourneyForm(Form[Journey]):
         required=False,
         encoder=Indented,
         decoder=TextDecoder,
-        widget=forms.Textarea(attrs={"rows": 3, "cols": 90}),
+        widget=forms.Textarea(attrs={"rows": 6, "cols": 90}),
         help_text='Such as {"name": "bought", "event_type": "order_completed", "window": "7d"}. It is the goal of the '
         "graph; another one for a journey that is launched is published as a new version.",
     )

@@ -28,7 +28,7 @@ def show_messages(flow: Flow) -> SafeString:
     period = Period.of()
     sent = table(MESSAGE_TITLES, map(_message, reading.messages(flow, period)))
     reached = table(GOAL_TITLES, map(_goal, reading.conversions(flow, period)))
-    return format_html("<p>The last {} days (UTC).</p>{}{}", DAYS, sent, reached)
+    return format_html("<p>The last {} days (UTC). Messages:</p>{}<p>Conversions:</p>{}", DAYS, sent, reached)
 
 
 def _message(found: JSON) -> list[Any]:

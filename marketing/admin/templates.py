@@ -22,7 +22,7 @@ from marketing.templates import drafts, store, variables
 from marketing.templates.content import Content
 from marketing.templates.errors import CannotRender
 from tenants.admin_pages import Form
-from tenants.errors import Invalid
+from tenants.errors import Invalid, Problem
 
 MAX_CODES = 100_000
 SHOWN = 1_000
@@ -253,11 +253,14 @@ def _preview(template: Template, actor: str, participant_id: str) -> str:
     tenant_id = str(template.tenant_id)
     found = ports.bound().profiles.fetch_many(tenant_id, [participant_id]) if participant_id else {}
     known = found.get(participant_id)
+    if participant_id and known is None:
+        raise Invalid([Problem("unresolved_reference", f"There is no customer {participant_id}.", "participant_id")])
     locale = str((known or {}).get("locale") or "")
     content = store.content_of(template)
     draft = drafts.Draft("preview", participant_id or "preview", content, locale=locale, participant=known)
     try:
         letter = drafts.compose(tenant_id, draft)
     except CannotRender as error:
-        return f"{error.place()}: {error.detail} Try it with vars over REST."
+        way_out = "" if known else " Write the id of a customer beside the button."
+        return f"{error.place()}: {error.detail}{way_out} Other values are given as vars over REST."
     return " — ".join(f"{name}: {text[:SHOWN]}" for name, text in letter.parts.items())

@@ -300,3 +300,19 @@ def test_an_open_page_does_not_undo_a_start(operator: Client, flow_of: Callable[
     schedule.refresh_from_db()
     assert (schedule.last_at, schedule.last_result) == (NOON, {"started": 1})
     assert schedule.next_at == datetime(2030, 1, 3, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        ({"started": 3, "refused": 1}, "3 started, 1 refused"),
+        ({"started": 0, "error": {"code": "x", "detail": "There is no audience named vips."}}, "named vips."),
+    ],
+)
+def test_the_list_says_what_the_last_time_led_to(
+    operator: Client, flow_of: Callable[..., Flow], result: Any, told: str
+) -> None:
+    operator.post(page(FlowSchedule, of="add"), form(flow_of(waiting())))
+    FlowSchedule.objects.update(last_at=NOON, last_result=result)
+
+    assert told in operator.get(page(FlowSchedule)).content.decode()

@@ -47,6 +47,14 @@ def test_a_template_is_made_reworded_and_looked_at(operator, tenant, customer):
     assert TemplateVersion.objects.get(number=2).created_by == "user:olga"
 
 
+def test_a_preview_for_nobody_says_whom_it_needs(operator, tenant):
+    operator.post(address("template"), form(tenant))
+    press = address("template", "press", Template.objects.get().pk, "preview")
+
+    for text, way_out in (("eve", "There is no customer eve."), ("", "Write the id of a customer beside the button.")):
+        assert way_out in operator.post(press, {"text": text}, follow=True).content.decode()
+
+
 @pytest.mark.parametrize(
     ("facts", "told"),
     [
