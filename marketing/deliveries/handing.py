@@ -8,8 +8,10 @@ again under the same key; for any other the outcome is unknown, and nothing is s
 from __future__ import annotations
 
 import logging
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
@@ -31,7 +33,13 @@ from marketing.templates.errors import CannotRender
 
 logger = logging.getLogger(__name__)
 JSON = dict[str, Any]
+Going = dict[str, tuple[Held, list[Outgoing]]]
 
+# So many groups of a process are prepared at a time: what the machine does itself goes no faster by more of them, and
+# each is a session of the database that takes its share from whatever else is to be done. Providers are called by as
+# many threads as there are.
+AT_ONCE: Final = 2
+TURN_WITHIN_S: Final = 2.0
 # Of a provider that takes no keys so many messages are unknown at most when a worker dies.
 CAREFUL: Final = 8
 # From this attempt on a group goes one by one: one of its messages may be what kills the workers.
@@ -52,10 +60,29 @@ def hand_over(lease: Lease) -> Outcome:
         return Completed({"split": len(ids)})
     counts: Counter[str] = Counter()
     put_off = lease.input.get("put_off", 0)
-    for account, held in _groups(lease.tenant_id, ids):
-        group = _Group(lease.tenant_id, account, f"{lease.id}:{lease.attempt}", put_off)
-        counts += group.hand_over(held)
-    return Completed(dict(counts))
+    groups = _groups(lease.tenant_id, ids)
+    while True:
+        # Until "about to" is committed it is the machine that is busy; the provider may take as long as it likes.
+        with _turn():
+            if (found := next(groups, None)) is None:
+                return Completed(dict(counts))
+            group = _Group(lease.tenant_id, found[0], f"{lease.id}:{lease.attempt}", put_off)
+            going = group.prepare(found[1])
+        counts += group.counted(going) + group.send(going)
+
+
+_desk: Final = threading.BoundedSemaphore(AT_ONCE)
+
+
+# A courtesy and no rule: where the others wait for somebody's locks, a group goes on beside them.
+@contextmanager
+def _turn() -> Iterator[None]:
+    is_seated = _desk.acquire(timeout=TURN_WITHIN_S)
+    try:
+        yield
+    finally:
+        if is_seated:
+            _desk.release()
 
 
 # By account, and no more at once than may become unknown at once; what was not read a moment ago is read again.
@@ -79,20 +106,23 @@ class _Group:
     def __init__(self, tenant_id: str, account: Account | None, claim: str, put_off: int = 0) -> None:
         self.tenant_id, self.account, self.claim, self.put_off = tenant_id, account, claim, put_off
         self.moves: list[tuple[Held, Move]] = []
+        self.claimed: Mapping[str, str] = {}
         # What is looked at again, by seconds of wall time and by how often a gate has held it back.
         self.later: dict[tuple[float, int], list[Held]] = defaultdict(list)
 
-    def hand_over(self, held: Sequence[Held]) -> Counter[str]:
-        """Take the messages as far as they go; give how many went where."""
+    def prepare(self, held: Sequence[Held]) -> Going:
+        """Take the messages up to where the provider is called; give those that got so far, with what it gets."""
         now = clock.now()
         fit, refused = sifting.sift(self.tenant_id, self._not_lost(held), now)
         self._settle(refused)
         fit = self._let_through(self._not_paused(fit))
         ready = self._write(fit)
-        claimed = self._claim(now)
-        going = {each.id: (each, messages) for each, messages in ready if each.id in claimed}
-        counts = Counter(move.status for _, move in self.moves if move.id in claimed and move.id not in going)
-        return counts + (self._send(going) if going else Counter())
+        self.claimed = self._claim(now)
+        return {each.id: (each, messages) for each, messages in ready if each.id in self.claimed}
+
+    def counted(self, going: Going) -> Counter[str]:
+        """Give how many of the others went where."""
+        return Counter(move.status for _, move in self.moves if move.id in self.claimed and move.id not in going)
 
     # What an attempt that is over has left: nobody knows whether the provider has it, unless asking again is harmless.
     def _not_lost(self, held: Sequence[Held]) -> list[Held]:
@@ -166,7 +196,10 @@ class _Group:
             errands.run_many(self.tenant_id, messages, pause_s=pause, put_off=put_off)
         self.later.clear()
 
-    def _send(self, going: dict[str, tuple[Held, list[Outgoing]]]) -> Counter[str]:
+    def send(self, going: Going) -> Counter[str]:
+        """Call the provider and record what it says; give how many went where."""
+        if not going:
+            return Counter()
         assert self.account is not None
         messages = [message for _, several in going.values() for message in several]
         given = self._ask(messages)
