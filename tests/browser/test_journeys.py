@@ -17,7 +17,7 @@ from tests.browser.conftest import row_of
 from tests.support.graphs import graph
 from tests.support.processes import wait_for
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.processes
 
 WELCOME = graph(
     {

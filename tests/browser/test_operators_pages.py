@@ -15,7 +15,7 @@ from tests.browser.conftest import row_of
 from tests.support.graphs import ENTRY, graph
 from tests.support.passage import run_until_idle
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.processes
 
 WAITING: dict[str, tuple[Any, ...]] = {
     "entry": (*ENTRY, {None: "pause"}),

@@ -12,7 +12,7 @@ from kalcifer.embedded.layout import Layout
 from tests.support import processes
 from tests.support.processes import wait_for
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.processes
 
 
 @pytest.fixture

@@ -167,7 +167,6 @@ def test_the_receiver_does_nothing_for_a_declined_card(ledger):
 
 
 # On an idle machine this takes forty seconds.
-@pytest.mark.timeout(240)
 @pytest.mark.processes
 def test_everybody_ends_where_they_should(data_dir, free_port):
     env = processes.environment(KALCIFER_DATA_DIR=str(data_dir))

@@ -20,7 +20,7 @@ from tests.support.graphs import ENTRY, graph
 from tests.support.processes import wait_for
 from tests.support.soundness import assert_all_sound
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(110)]
+pytestmark = pytest.mark.processes
 
 PEOPLE = 300
 GRAPH: dict[str, tuple[Any, ...]] = {

@@ -19,7 +19,7 @@ from tests.support.graphs import ENTRY, graph
 from tests.support.hostile import ledger
 from tests.support.processes import wait_for
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(110)]
+pytestmark = pytest.mark.processes
 
 PEOPLE = 200
 MAIL = {"content": {"subject": "Hi", "text": "Hello {{ participant.name }}"}}

@@ -25,7 +25,7 @@ from tests.support.hostile import bookings
 from tests.support.processes import wait_for
 from tests.support.soundness import assert_all_sound
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(110)]
+pytestmark = pytest.mark.processes
 
 MANY = 100
 FAILS: dict[str, tuple[Any, ...]] = {
@@ -73,7 +73,7 @@ def test_a_hundred_runs_and_a_hundred_sagas_fail_together_on_two_hands(
     wait_for(lambda: all_are("compensated"), seconds=60, what="all runs to be rolled back")
     wait_for(lambda: SagaRun.objects.filter(status="COMPENSATED").count() == MANY, seconds=60, what="all sagas")
 
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60
     ids = [str(each.instance_id) for each in verdicts]
     assert undone_in(trace) == dict.fromkeys(keys_of(ids, "first", "second"), 1)
     words = traced(trace)

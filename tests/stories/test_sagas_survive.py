@@ -18,7 +18,7 @@ from tests.support.hostile import errands
 from tests.support.processes import wait_for
 from tests.support.soundness import assert_all_sound
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(110)]
+pytestmark = pytest.mark.processes
 
 
 def errand(folder: Path, word: str, *after: str, action: Callable[..., object] = errands.run) -> SagaStep:

@@ -25,7 +25,7 @@ from tests.support import processes
 from tests.support.graphs import ENTRY, graph
 from tests.support.processes import wait_for
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(115)]
+pytestmark = pytest.mark.processes
 
 GRAPH = graph(
     {

@@ -1,8 +1,8 @@
 """Bearer keys: who is let in, until when, and what a 401 says."""
 
-import time
+import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils.timezone import now
@@ -61,13 +61,14 @@ def test_expired_key(tenant: Tenant) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_expiry_is_exact_also_for_a_key_in_memory(tenant: Tenant) -> None:
-    expires_at = now() + timedelta(milliseconds=400)
+    expires_at = now() + timedelta(milliseconds=800)
     _, raw = keys.issue(tenant, expires_at=expires_at)
     assert authentication.identify(raw).tenant == tenant
-    with pytest.raises(authentication.AuthenticationFailed):
-        while True:
-            authentication.identify(raw)
-    assert abs(now() - expires_at) < timedelta(milliseconds=200)
+
+    accepted_at = last_accepted(raw)
+
+    slack = timedelta(milliseconds=50)
+    assert accepted_at - slack < expires_at < now() + slack
 
 
 @pytest.mark.django_db(transaction=True)
@@ -75,11 +76,22 @@ def test_revocation_elsewhere_takes_effect_within_two_seconds(tenant: Tenant) ->
     key, raw = keys.issue(tenant)
     assert authentication.identify(raw)
     ApiKey.objects.filter(pk=key.pk).update(revoked_at=now())
-    started = time.monotonic()
-    with pytest.raises(authentication.AuthenticationFailed):
-        while True:
+    revoked_at = now()
+
+    assert last_accepted(raw) - revoked_at < timedelta(seconds=2)
+
+
+def last_accepted(raw: str) -> datetime:
+    """Use a key until it is refused; give when the last use began that was not."""
+    pause, accepted_at = threading.Event(), now()
+    while True:
+        asked_at = now()
+        try:
             authentication.identify(raw)
-    assert time.monotonic() - started < 2
+        except authentication.AuthenticationFailed:
+            return accepted_at
+        accepted_at = asked_at
+        pause.wait(0.01)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -271,14 +271,16 @@ def test_without_a_broker_flows_start(
     ringer = bells.Ringer()
     monkeypatch.setattr(bells.ringer, "ring", ringer.ring)
     start(flow, participant_id="warm")
-    ringer._silent_until = 0.0
+    took = []
+    for name in ("ada", "bob", "cem"):
+        ringer._silent_until = 0.0
+        began = time.monotonic()
+        assert start(flow, participant_id=name).status_code == 201
+        took.append(time.monotonic() - began)
 
-    began = time.monotonic()
-    answer = start(flow, participant_id="ada")
-
-    assert answer.status_code == 201
-    assert time.monotonic() - began < 0.2
-    assert ringer.failures
+    # Any of them may have been held up by the machine.
+    assert min(took) < 0.2
+    assert ringer.failures >= len(took)
 
 
 JSONS = st.recursive(

@@ -132,4 +132,4 @@ def test_a_broker_that_is_away_costs_the_caller_next_to_nothing(monkeypatch: pyt
     assert not chains.publish(instance_ids=["a"], links=3)
 
     assert deaf.failures == 1
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 2.0

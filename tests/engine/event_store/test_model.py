@@ -117,7 +117,6 @@ class Against(RuleBasedStateMachine):
         assert all(log == list(range(1, len(log) + 1)) for log in logs.values())
 
 
-@pytest.mark.timeout(240)
 def test_the_store_agrees_with_lists(transactional_db: None) -> None:
     run_state_machine_as_test(
         Against,

@@ -160,7 +160,6 @@ def test_statistics_are_rebuilt_beside_live_traffic(flow_of: Callable[..., Flow]
         assert set(model.objects.values_list("build", flat=True)) == {2}
 
 
-@pytest.mark.timeout(240)
 def test_statistics_survive_killed_workers_and_concurrent_writers(
     flow_of: Callable[..., Flow], real_workers: Callable[..., Any]
 ) -> None:
