@@ -22,11 +22,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the database, by a mark or by a fixture, so that `make test-fast` can leave it out."""
+    """
+    Mark what needs the database or starts processes, by a mark or by a fixture, for `make test-fast` to leave it out.
+
+    What starts processes comes first: it takes long, and at the end one worker would wait for the other.
+    """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if item.get_closest_marker("django_db") or fixtures & {"db", "transactional_db"}:
             item.add_marker("database")
+        if fixtures & {"real_workers", "process_environment"}:
+            item.add_marker("processes")
+    items.sort(key=lambda item: item.get_closest_marker("processes") is None)
 
 
 @pytest.fixture(scope="session")
@@ -47,11 +54,11 @@ def real_workers(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..
     with ExitStack() as running:
 
         def start(*roles: str, environment: dict[str, str] | None = None, **options: Any) -> Supervisor:
-            settings_module = {"DJANGO_SETTINGS_MODULE": "kalcifer.settings", "KALCIFER_LOG_LEVEL": "INFO"}
+            own = {"DJANGO_SETTINGS_MODULE": "kalcifer.settings", "KALCIFER_LOG_LEVEL": "INFO"}
             plan = Options(
                 roles=roles or ("advance", "activities", "background"),
                 database_url=servers.database_url(),
-                environment=settings_module | (environment or {}),
+                environment=processes.KEEPS_BYTECODE | own | (environment or {}),
                 logs=tmp_path,
                 **{"workers": 1, "web_workers": 1} | options,
             )
