@@ -18,6 +18,9 @@ MAX_LOCALS: Final = 1_000_000
 MAX_VALUE: Final = 200_000
 MAX_ITEMS: Final = 10_000
 MAX_BITS: Final = 256
+# Characters that filters go through in one message, all together; an item of a list counts as so many.
+MAX_WORK: Final = 20_000_000
+ITEM: Final = 25
 
 # Filters whose work is more than linear in their input.
 MAX_INPUT: Final = {"strip_html": 20_000, "date": 200}
@@ -29,9 +32,13 @@ class TooCostly(ResourceLimitError):
 
 def guarded(name: str, given: Filter) -> Filter:
     """A filter that refuses inputs and results which only an attack has."""
+    asks_context = getattr(given, "with_context", False)
 
     @wraps(given)
-    def limited(value: Any, *args: Any, **kwargs: Any) -> Any:
+    def limited(value: Any, *args: Any, context: Any, **kwargs: Any) -> Any:
+        context.spend(weight(name, value))
+        if asks_context:
+            kwargs["context"] = context
         for each in (value, *args):
             _check(each, MAX_INPUT.get(name, MAX_VALUE))
         if name in _MULTIPLIES:
@@ -40,7 +47,17 @@ def guarded(name: str, given: Filter) -> Filter:
         _check(result, MAX_VALUE)
         return result
 
+    limited.with_context = True  # type: ignore[attr-defined]  # asks the library for the context
     return limited
+
+
+def weight(name: str, value: Any) -> int:
+    """How much a filter or an operator has to go through; to find what is there twice, everything once for each."""
+    if isinstance(value, str):
+        return len(value)
+    if not isinstance(value, Sequence):
+        return 1
+    return len(value) * max(len(value), ITEM) if name == "uniq" else len(value) * ITEM
 
 
 def _check(value: Any, longest: int) -> None:

@@ -13,7 +13,7 @@ from liquid.template import BoundTemplate
 from liquid.undefined import FalsyStrictUndefined
 
 from engine.expressions import as_moment
-from marketing.templates import budget, closed
+from marketing.templates import budget, closed, walks
 from marketing.templates.errors import CannotRender, Flaw
 from marketing.templates.pieces import VariableTag, Wording, WordsTag
 
@@ -76,7 +76,7 @@ def parse(source: str, *, html: bool) -> BoundTemplate:
         raise Flaw(f"It is longer than {budget.MAX_SOURCE} characters.")
     closed.check(source)
     try:
-        return _DIALECTS[html].from_string(source)
+        return walks.weighed(_DIALECTS[html].from_string(source))
     except LiquidError as error:
         raise Flaw(_sentence(said(error)), line_of(error)) from error
     except RecursionError as error:

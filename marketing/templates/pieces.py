@@ -35,9 +35,9 @@ class Scope(ReadOnlyChainMap):
 
 
 class Counted(RenderContext):
-    """A render context that counts nodes."""
+    """A render context that counts nodes, and the work of filters."""
 
-    __slots__ = ("_disabled", "_nodes")
+    __slots__ = ("_disabled", "_nodes", "_work")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Begin with what the library's has."""
@@ -50,6 +50,12 @@ class Counted(RenderContext):
         if self._nodes > budget.MAX_NODES:
             raise budget.TooCostly(f"more than {budget.MAX_NODES} pieces are written", token=None)
 
+    def spend(self, work: int) -> None:
+        """Add to the work that is done, and refuse what is too much."""
+        self._work += work
+        if self._work > budget.MAX_WORK:
+            raise budget.TooCostly("its filters have too much to do", token=None)
+
     # Every node of the library's asks for this before it is rendered: literals, tags and blocks all pass here.
     @property
     def disabled_tags(self) -> list[str]:
@@ -59,7 +65,7 @@ class Counted(RenderContext):
 
     @disabled_tags.setter
     def disabled_tags(self, given: list[str]) -> None:
-        self._disabled, self._nodes = given, 0
+        self._disabled, self._nodes, self._work = given, 0, 0
 
     def get(self, path: list[object], *, token: Token | None, default: object = UNDEFINED) -> object:
         """Go straight through objects; lists, lengths and whatever is missing are the library's affair."""

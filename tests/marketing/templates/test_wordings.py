@@ -29,6 +29,33 @@ HOSTILE = {
     + "{% assign x = x | append: x %}" * 14
     + "{{ x | strip_html }}",
 }
+HOSTILE |= {
+    f"a range of a billion, {name}": source
+    for name, source in {
+        "backwards": "{% for i in (1..1000000000) reversed %}x{% endfor %}",
+        "looked through": "{% if (1..1000000000) contains 'x' %}x{% endif %}",
+        "kept and looked through": "{% assign r = (1..1000000000) %}{% unless r contains 0.5 %}x{% endunless %}",
+        "in a case": "{% case 'x' %}{% when (1..1000000000) %}x{% endcase %}",
+        "below": "{% if false or true and (1..99999999999999999999) contains 'x' %}x{% endif %}",
+        "as an argument": "{{ 'a' | split: '' | concat: (1..1000000000) | size }}",
+        "in lines": "{% liquid\nassign r = (1..1000000000)\nif r contains 'x'\necho 'x'\nendif %}",
+    }.items()
+}
+LONG = "{% assign x = 'aaaaaaaa' %}" + "{% assign x = x | append: x %}" * 14
+MANY = (
+    "{% assign x = 'a,a,a,a,a,a,a,a' %}"
+    + "{% assign x = x | append: ',' | append: x %}" * 10
+    + "{% assign x = x | split: ',' %}"
+)
+HOSTILE |= {
+    f"many times {name}": f"{before}{{% for i in (1..4990) %}}{work}{{% endfor %}}"
+    for name, (before, work) in {
+        "a long text": (LONG, "{{ x | newline_to_br | size }}"),
+        "a long text looked through": (LONG, "{% if x contains 'b' %}x{% endif %}"),
+        "a long list": (MANY, "{{ x | sort | size }}"),
+        "what is there once": (MANY, "{{ x | uniq | size }}"),
+    }.items()
+}
 UNREADABLE = {
     "a file": "{% include '/etc/passwd' %}",
     "another template": "{% render 'other' %}",
