@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -74,7 +75,10 @@ class Reading:
                 " WHERE datname = current_database()"
             )
             wal, transactions = cursor.fetchone() or (0, 0)
-        return cls(_cpu_of(psutil.Process()), _cpu_of(_postmaster()), int(wal), int(transactions))
+        server = _tree(_postmaster())
+        # A server that this process has started is one of its children.
+        others = set(_tree(psutil.Process())) - set(server)
+        return cls(_cpu_of(others), _cpu_of(server), int(wal), int(transactions))
 
     def since(self, before: "Reading", count: int) -> JSON:
         """What each of `count` has cost since."""
@@ -119,17 +123,17 @@ def _postmaster() -> psutil.Process | None:
         return None
 
 
-def _tree(root: psutil.Process) -> list[psutil.Process]:
+def _tree(root: psutil.Process | None) -> list[psutil.Process]:
     try:
-        return [root, *root.children(recursive=True)]
+        return [root, *root.children(recursive=True)] if root else []
     except psutil.Error:
         return []
 
 
-# A process's times and those of its children that have ended.
-def _cpu_of(root: psutil.Process | None) -> float:
+# The times of processes, and of those of their children that have ended.
+def _cpu_of(processes: Iterable[psutil.Process]) -> float:
     total = 0.0
-    for process in _tree(root) if root else []:
+    for process in processes:
         try:
             total += sum(process.cpu_times()[:4])
         except psutil.Error:
