@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -12,7 +12,7 @@ from django.http import HttpRequest
 
 from engine import schedules
 from engine.models import FlowSchedule
-from flows.admin.pages import FastPage, moment
+from flows.admin.pages import FastPage, moment, wide
 from tenants.admin_pages import Form
 from tenants.errors import Invalid
 
@@ -26,6 +26,15 @@ class FlowScheduleForm(Form[FlowSchedule]):
     class Meta:
         model = FlowSchedule
         fields = ("flow", *PLANNED)
+        widgets: ClassVar = {"participants": wide(3), "context": wide(3)}
+        help_texts: ClassVar = {
+            "cron": "Minute, hour, day, month and weekday, such as 0 9 * * MON-FRI.",
+            "at": "The moment, for once; for an interval, where it counts from, if not from now (UTC).",
+            "timezone": "Of the cron expression, such as Europe/Berlin.",
+            "participants": 'A list of ids, such as ["ada", "bob"]; or else an audience.',
+            "audience": "The name of an audience, or a segment by its slug or id.",
+            "context": "What each run is given, as a JSON object.",
+        }
 
     def clean_participants(self) -> list[str]:
         """A list of ids, or nothing."""
@@ -87,6 +96,10 @@ class FlowScheduleAdmin(FastPage[FlowSchedule]):
         if error := result.get("error"):
             return str(error["detail"])[:SHOWN]
         return ", ".join(f"{result[name]} {name}" for name in ("started", "refused", "matched") if result.get(name))
+
+    def get_fields(self, request: HttpRequest, obj: FlowSchedule | None = None) -> Any:
+        """Ask for what makes a new one; of an old one tell what became of it."""
+        return self.fields if obj else ("flow", *PLANNED)
 
     def get_readonly_fields(self, request: HttpRequest, obj: FlowSchedule | None = None) -> Any:
         """A schedule stays with its flow."""

@@ -18,6 +18,7 @@ from flows.models import Flow
 
 JSON = dict[str, Any]
 
+UNITS = (("d", 86_400), ("h", 3600), ("min", 60))
 TOTALS = ("active", "waiting", *KINDS)
 VARIANT_TITLES = ("split", "variant", "participants", "conversions", "rate (95 %)", "p", "")
 GROUP_TITLES = ("group", "participants", "converted", "rate (95 %)", "p")
@@ -56,7 +57,7 @@ def _nodes(flow: Flow, period: Period) -> SafeString:
 def _node(node: JSON, reached: dict[str, str]) -> list[Any]:
     branches = ", ".join(f"{name}: {n}" for name, n in sorted(node["branches"].items()))
     counted = [node[kind] for kind in ("entered", "completed", "waiting", "failed")]
-    times = [f"{node[name]:g} s" for name in ("p50_s", "p95_s")]
+    times = [lasting(node[name]) for name in ("p50_s", "p95_s")]
     return [node["node_id"], reached.get(node["node_id"], ""), *counted, branches, *times]
 
 
@@ -90,6 +91,14 @@ def _variant(node: str, result: JSON) -> list[Any]:
 def _link(flow: Flow) -> SafeString:
     address = f"{reverse('admin:engine_flowstatistic_changelist')}?q={flow.pk}"
     return format_html('<a href="{}">By day</a>', address)
+
+
+def lasting(seconds: float) -> str:
+    """Write how long something took as people read it."""
+    for unit, length in UNITS:
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:g} s"
 
 
 def percent(share: float) -> str:

@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from engine import triggers
+from engine.admin.statistics import lasting
 from engine.analytics.flow_statistics import FlowStatistics
 from engine.analytics.node_statistics import NodeStatistics
 from engine.bells import Bell
@@ -138,3 +139,10 @@ def test_the_page_of_a_flow_shows_its_figures(operator: Client, flow_of: Callabl
     assert "<td>n0</td><td>2 (100.0 %)</td><td>2</td><td>2</td><td>0</td><td>0</td><td>true: 2</td>" in shown
     assert "Of 2 who entered, 0 reached a goal: 0.0 %" in shown
     assert operator.get(reverse("admin:flows_flow_add")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0.0, "0 s"), (12.5, "12.5 s"), (90.0, "1.5 min"), (7200.0, "2.0 h"), (774_303.0, "9.0 d")]
+)
+def test_times_are_told_in_units_that_people_use(seconds: float, told: str) -> None:
+    assert lasting(seconds) == told
