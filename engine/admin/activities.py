@@ -17,6 +17,7 @@ from engine.admin.pages import EnginePage, act_on_many, reason_of
 from engine.models import Activity
 from engine.models.activity import ActivityStatus
 from flows.admin.pages import Button, ReasonForm, WithButtons, pretty
+from flows.admin.walks import Walked
 from tenants import jsontext
 from tenants.errors import Invalid, InvalidInput, Problem
 
@@ -64,6 +65,7 @@ class ActivityAdmin(EnginePage[Activity], WithButtons[Activity]):
 
     list_display = ("kind", "target", "status", "attempts", "said", "node_id", "due_at", "run", "tenant")
     list_filter = ("status", "tenant")
+    walked = Walked("status", by_tenant=False)
     list_select_related = ("tenant",)
     ids = ("id", "instance_id")
     searched = ("idempotency_key",)

@@ -16,6 +16,7 @@ from engine.sagas import controls
 from engine.workflow_scheduler import promises
 from engine.workflow_state import WorkflowState
 from flows.admin.pages import Button, WithButtons, moment, pretty
+from flows.admin.walks import Walked
 
 # So many events, the newest, are on the page; the log has them all.
 SHOWN = 200
@@ -63,6 +64,7 @@ class SagaRunAdmin(EnginePage[SagaRun], WithButtons[SagaRun]):
 
     list_display = ("name", "definition", "status", "runs_in", "created_at", "completed_at", "tenant")
     list_filter = ("status", "tenant")
+    walked = Walked("status")
     list_select_related = ("tenant",)
     ids = ("id",)
     searched = ("name",)

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from flows import lifecycle, queries
 from flows.admin.pages import Button, ReadOnlyPage, WithButtons
+from flows.admin.walks import Walked
 from flows.models import Flow, FlowEntry, FlowTrigger
 from flows.models.flow import FlowStatus
 
@@ -58,6 +59,7 @@ class FlowAdmin(WithButtons[Flow]):
 
     list_display = ("name", "tenant", "status", "active_number", "latest_number", "updated_at")
     list_filter = ("status", "tenant")
+    walked = Walked("status")
     searched = ("name",)
     autocomplete_fields = ("tenant",)
     fields = (

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from flows import queries
 from flows.admin.pages import Button, ReadOnlyPage, ReasonForm, WithButtons, pretty
+from flows.admin.walks import Walked
 from flows.models import ExecutionStep, FlowInstance
 
 Section = tuple[str, Callable[[FlowInstance], SafeString]]
@@ -91,6 +92,7 @@ class FlowInstanceAdmin(ReadOnlyPage[FlowInstance], WithButtons[FlowInstance]):
         "tenant",
     )
     list_filter = ("status", "tenant")
+    walked = Walked("status", by_tenant=False, columns=("entered_at", "id"))
     ids = ("id", "flow_id")
     searched = ("participant_id",)
     inlines = (StepInline,)
@@ -165,7 +167,6 @@ class ExecutionStepAdmin(ReadOnlyPage[ExecutionStep]):
     """Steps: every node run there was; a search is for the id of an instance."""
 
     list_display = ("node_id", "node_type", "status", "branch", "attempt", "instance_id", "started_at", "completed_at")
-    list_filter = ("status",)
     ids = ("id", "instance_id")
     fields = (
         "id", "tenant", "instance", "n", "node_id", "node_type", "version", "attempt", "status", "branch",

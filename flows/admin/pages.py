@@ -10,35 +10,20 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ActionForm
-from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.formats import date_format
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
+from flows.admin.walks import CappedPaginator, Walked
 from tenants.admin_pages import OperatorPage
 from tenants.errors import KalciferError
 
 Row = TypeVar("Row", bound=Model)
-
-COUNTED = 10_000
-
-
-class CappedPaginator(Paginator):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
-    """Counts no further than COUNTED rows: who wants later ones filters, or goes by the API's cursors."""
-
-    @cached_property
-    def count(self) -> int:
-        """Count the rows, up to the cap."""
-        rows = self.object_list
-        if not isinstance(rows, QuerySet):
-            return len(rows)
-        return rows.order_by().values("pk")[:COUNTED].count()
 
 
 class FastPage(OperatorPage[Row]):
@@ -50,10 +35,18 @@ class FastPage(OperatorPage[Row]):
 
     paginator = CappedPaginator
     ordering = ("-id",)
+    walked: ClassVar[Walked | None] = None
     ids: ClassVar[tuple[str, ...]] = ("id",)
     searched: ClassVar[tuple[str, ...]] = ()
     # Anything makes the search box appear; what is looked up says get_search_results.
     search_fields = ("pk",)
+
+    def get_paginator(self, request: HttpRequest, queryset: QuerySet[Row], *given: Any, **named: Any) -> Any:
+        """Give pages by the index of what is chosen."""
+        pages = super().get_paginator(request, queryset, *given, **named)
+        if self.walked is not None and isinstance(pages, CappedPaginator):
+            pages.walk = self.walked.along(self, request)
+        return pages
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Row], search_term: str
@@ -77,7 +70,9 @@ class ReasonForm(ActionForm):
 
 
 class ReadOnlyPage(FastPage[Row]):
-    """Rows that only the engine writes."""
+    """Rows that only the engine writes, in tables too large to be sorted by any column."""
+
+    sortable_by = ()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody adds one by hand."""

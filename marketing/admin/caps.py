@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.contrib import admin
 
 from flows.admin.pages import ReadOnlyPage
-from marketing.models import CapSlot
+from flows.admin.walks import among
+from marketing.models import CHANNELS, CapSlot
 
 
 @admin.register(CapSlot)
@@ -14,7 +15,7 @@ class CapSlotAdmin(ReadOnlyPage[CapSlot]):
 
     list_display = ("reserved_at", "participant_id", "channel", "node_id", "tenant")
     list_display_links = ("reserved_at", "participant_id")
-    list_filter = ("channel", "tenant")
+    list_filter = (("channel", among(*CHANNELS)), "tenant")
     list_select_related = ("tenant",)
     ids = ("id", "instance_id")
     searched = ("participant_id",)

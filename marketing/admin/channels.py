@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from flows.admin import pages
 from flows.admin.pages import Button, FastPage, Indented, WithButtons, wide
+from flows.admin.walks import among
 from marketing.admin.channel_fields import config_help, credentials_help
 from marketing.channels import editing, gate, registry
 from marketing.channels.providers.log import Log
@@ -190,7 +191,7 @@ class SuppressionAdmin(FastPage[Suppression]):
 
     form = SuppressionForm
     list_display = ("address", "channel", "reason", "created_at", "tenant")
-    list_filter = ("channel", "tenant")
+    list_filter = (("channel", among(*CHANNELS)), "tenant")
     list_select_related = ("tenant",)
     searched = ("address",)
     fields = ("tenant", "channel", "address", "reason", "detail", "created_at")

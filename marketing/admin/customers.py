@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from engine import clock
 from flows.admin.pages import Button, FastPage, ReadOnlyPage, WithButtons, pretty
+from flows.admin.walks import Walked
 from marketing.customers import erasure
 from marketing.models import Consent, ConsentChange, Customer, Topic
 
@@ -20,6 +21,7 @@ class CustomerAdmin(WithButtons[Customer], ReadOnlyPage[Customer]):
 
     list_display = ("external_id", "email", "name", "state", "created_at", "tenant")
     list_filter = ("state", "tenant")
+    walked = Walked()
     list_select_related = ("tenant",)
     searched = ("external_id", "email")
     fields = (

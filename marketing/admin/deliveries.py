@@ -10,10 +10,12 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from flows.admin.pages import Button, ReadOnlyPage, WithButtons, moment, pretty
+from flows.admin.walks import Walked, among
 from marketing.deliveries import resending
 from marketing.deliveries.resending import RESENDABLE
-from marketing.models import Delivery
+from marketing.models import CHANNELS, Delivery
 
+CLASSES = ("transactional", "service", "marketing")
 # What a list has no use for; messages are large.
 HEAVY = ("rendered", "history", "payload")
 
@@ -24,7 +26,8 @@ class DeliveryAdmin(WithButtons[Delivery], ReadOnlyPage[Delivery]):
 
     list_display = ("created_at", "participant_id", "channel", "status", "reason", "recipient", "template_id", "tenant")
     list_display_links = ("created_at", "participant_id")
-    list_filter = ("status", "channel", "message_class", "tenant")
+    list_filter = ("status", ("channel", among(*CHANNELS)), ("message_class", among(*CLASSES)), "tenant")
+    walked = Walked("status")
     list_select_related = ("tenant",)
     ids = ("id", "instance_id")
     searched = ("participant_id",)

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from flows.admin.flows import add_section
 from flows.admin.pages import Button, ReadOnlyPage, WithButtons, actor, moment, pretty
+from flows.admin.walks import Walked
 from flows.models import Flow
 from marketing import journeys
 from marketing.admin.journey_form import OF_LAUNCH, PLANNED, JourneyForm
@@ -73,6 +74,7 @@ class JourneyAdmin(WithButtons[Journey]):
         "name", "status", "entered", "inside", "completed", "converted", "launched_at", "flow", "tags", "tenant",
     )  # fmt: skip
     list_filter = ("status", "tenant")
+    walked = Walked("status")
     ids = ("id", "flow_id")
     searched = ("name",)
     autocomplete_fields = ("tenant", "flow")

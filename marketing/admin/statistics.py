@@ -12,6 +12,7 @@ from engine.admin.statistics import percent, table
 from engine.analytics.period import DAYS, Period
 from flows.admin.flows import add_section
 from flows.admin.pages import ReadOnlyPage, pretty
+from flows.admin.walks import Walked
 from flows.models import Flow
 from marketing.models import Conversion, Tally
 from marketing.tallies import reading
@@ -56,6 +57,7 @@ class ConversionAdmin(ReadOnlyPage[Conversion]):
 
     list_display = ("name", "participant_id", "value", "currency", "variant", "attributed_by", "at", "tenant")
     list_filter = ("tenant",)
+    walked = Walked()
     list_select_related = ("tenant",)
     ids = ("id", "instance_id")
     fields = (

@@ -29,9 +29,9 @@ def listed() -> QuerySet[Customer]:
 
 def found_by(*, search: str = "", tag: str = "") -> tuple[Q, ...]:
     """
-    Give the conditions, each with its own index, of customers with this tag whose external_id, e-mail or name begins so.
+    Give the conditions, each with its own index, of customers whose external_id, e-mail or name begins so.
 
-    None where nothing is asked for.
+    They have the tag, if one is named; no conditions where nothing is asked for.
     """
     with_tag = Q(tags__contains=[tag]) if tag else Q()
     if not search:

@@ -61,6 +61,7 @@ class Customer(models.Model):
             models.Index(fields=("tenant", "id"), name="customer_by_tenant"),
             models.Index(fields=("tenant", "email"), condition=~models.Q(email=""), name="customer_by_email"),
             GinIndex(fields=("tags",), name="customer_by_tag"),
+            models.Index(fields=("state", "id"), condition=~models.Q(state="active"), name="customer_by_state"),
             models.Index(
                 fields=("tenant", "external_id"), condition=models.Q(state="merged"), name="customer_merged_away"
             ),

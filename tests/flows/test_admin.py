@@ -266,7 +266,7 @@ def test_the_engine_adds_buttons_sections_and_actions(operator, world):
 
 
 def test_the_list_counts_no_further_than_its_cap(operator, flow, instance_of, monkeypatch):
-    monkeypatch.setattr("flows.admin.pages.COUNTED", 3)
+    monkeypatch.setattr("flows.admin.walks.COUNTED", 3)
     lifecycle.activate(flow)
     for number in range(5):
         instance_of(flow, f"p{number}")

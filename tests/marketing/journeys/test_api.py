@@ -269,12 +269,12 @@ def test_every_list_walks_an_index_in_its_order(api: APIClient, journey: Callabl
     for query in ("", "?status=draft", "?tag=q1"):
         with CaptureQueriesContext(connection) as asked:
             assert len(api.get(ALL + query).json()["results"]) == 1
-        (page,) = [each["sql"] for each in asked if 'FROM "journeys"' in each["sql"]]
-        with connection.cursor() as cursor:
-            cursor.execute("SET enable_seqscan = off")
-            cursor.execute("SET enable_sort = off")
-            cursor.execute(f"EXPLAIN {page}")
-            plan = "\n".join(row[0] for row in cursor.fetchall())
-            cursor.execute("RESET enable_seqscan")
-            cursor.execute("RESET enable_sort")
-        assert "Index Scan Backward using journey_" in plan, plan
+        for page in [each["sql"] for each in asked if 'FROM "journeys"' in each["sql"]]:
+            with connection.cursor() as cursor:
+                cursor.execute("SET enable_seqscan = off")
+                cursor.execute("SET enable_sort = off")
+                cursor.execute(f"EXPLAIN {page}")
+                plan = "\n".join(row[0] for row in cursor.fetchall())
+                cursor.execute("RESET enable_seqscan")
+                cursor.execute("RESET enable_sort")
+            assert "Scan Backward using journey_" in plan, plan
