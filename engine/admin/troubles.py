@@ -5,45 +5,44 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import QuerySet
-
 from engine import clock
 from engine.models import Activity, FlowSchedule, ProjectionCheckpoint, SagaRun
 from engine.models.activity import ActivityStatus
 from engine.workflow_state import WorkflowState
 from flows.models import FlowInstance
 from flows.models.instance import InstanceStatus
-from tenants.admin_troubles import CAP, Trouble, add_trouble, of_every_tenant
+from tenants.admin_troubles import CAP, Trouble, add_trouble, newest
 
 # A run that has failed stays so; older ones are no news.
 NEWS = timedelta(days=1)
 FAILED = (InstanceStatus.FAILED, InstanceStatus.COMPENSATION_FAILED)
 
 
-def _parked() -> QuerySet[Any]:
-    return of_every_tenant(Activity.objects.filter(status=ActivityStatus.PARKED))
+def _parked() -> list[Any]:
+    return newest("activities", ActivityStatus.PARKED)
 
 
-# Of the failed ones that entered last: the index knows no times of ends.
-def _failed() -> QuerySet[Any]:
-    newest = of_every_tenant(FlowInstance.objects.filter(status__in=FAILED)).order_by("-id").values("pk")[:CAP]
-    return FlowInstance.objects.filter(pk__in=newest, updated_at__gte=clock.now() - NEWS)
+def _failed() -> list[Any]:
+    return newest("flow_instances", *FAILED, since=clock.now() - NEWS, at="updated_at")
 
 
-def _stopped() -> QuerySet[Any]:
-    return ProjectionCheckpoint.objects.filter(status=ProjectionCheckpoint.Status.FAILED)
+def _stopped() -> list[Any]:
+    stopped = ProjectionCheckpoint.objects.filter(status=ProjectionCheckpoint.Status.FAILED)
+    return list(stopped.values_list("pk", flat=True)[:CAP])
 
 
-def _stuck() -> QuerySet[Any]:
-    return of_every_tenant(SagaRun.objects.filter(status=WorkflowState.FAILED))
+def _stuck() -> list[Any]:
+    return newest("saga_runs", WorkflowState.FAILED)
 
 
-def _refused() -> QuerySet[Any]:
-    return FlowSchedule.objects.filter(enabled=True, last_result__has_key="error")
+def _refused() -> list[Any]:
+    refused = FlowSchedule.objects.filter(enabled=True, last_result__has_key="error")
+    return list(refused.values_list("pk", flat=True)[:CAP])
 
 
 add_trouble(
     Trouble(
+        Activity,
         _parked,
         "side effect is parked: its run waits",
         "side effects are parked: their runs wait",
@@ -53,6 +52,7 @@ add_trouble(
 )
 add_trouble(
     Trouble(
+        FlowInstance,
         _failed,
         "run has failed within a day",
         "runs have failed within a day",
@@ -62,6 +62,7 @@ add_trouble(
 )
 add_trouble(
     Trouble(
+        SagaRun,
         _stuck,
         "saga could not undo what it did",
         "sagas could not undo what they did",
@@ -71,6 +72,7 @@ add_trouble(
 )
 add_trouble(
     Trouble(
+        ProjectionCheckpoint,
         _stopped,
         "projection has stopped at an event",
         "projections have stopped at an event",
@@ -80,6 +82,7 @@ add_trouble(
 )
 add_trouble(
     Trouble(
+        FlowSchedule,
         _refused,
         "schedule could not start anything the last time",
         "schedules could not start anything the last time",

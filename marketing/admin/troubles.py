@@ -5,31 +5,30 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import QuerySet
-
 from engine import clock
 from marketing.models import Channel, Delivery, DeliveryStatus, Journey
-from tenants.admin_troubles import CAP, Trouble, add_trouble, of_every_tenant
+from tenants.admin_troubles import CAP, Trouble, add_trouble, newest
 
 NEWS = timedelta(days=1)
 
 
-def _resting() -> QuerySet[Any]:
-    return Channel.objects.filter(enabled=True, gate__closed_until__isnull=False)
+def _resting() -> list[Any]:
+    resting = Channel.objects.filter(enabled=True, gate__closed_until__isnull=False)
+    return list(resting.values_list("pk", flat=True)[:CAP])
 
 
-# Of the failed ones that were written last: the index knows no times.
-def _failed() -> QuerySet[Any]:
-    newest = of_every_tenant(Delivery.objects.filter(status=DeliveryStatus.FAILED)).order_by("-id").values("pk")[:CAP]
-    return Delivery.objects.filter(pk__in=newest, created_at__gte=clock.now() - NEWS)
+def _failed() -> list[Any]:
+    return newest("deliveries", DeliveryStatus.FAILED, since=clock.now() - NEWS)
 
 
-def _refused() -> QuerySet[Any]:
-    return Journey.objects.filter(launch_error__isnull=False)
+def _refused() -> list[Any]:
+    refused = Journey.objects.filter(launch_error__isnull=False)
+    return list(refused.values_list("pk", flat=True)[:CAP])
 
 
 add_trouble(
     Trouble(
+        Channel,
         _resting,
         "channel rests: its provider is in trouble",
         "channels rest: their providers are in trouble",
@@ -38,6 +37,7 @@ add_trouble(
 )
 add_trouble(
     Trouble(
+        Delivery,
         _failed,
         "message of the last day has failed",
         "messages of the last day have failed",
@@ -47,6 +47,7 @@ add_trouble(
 )
 add_trouble(
     Trouble(
+        Journey,
         _refused,
         "journey was refused its launch",
         "journeys were refused their launch",

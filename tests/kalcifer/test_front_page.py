@@ -15,11 +15,14 @@ from django.utils import timezone
 
 from engine import clock
 from engine.models import Activity, ProjectionCheckpoint
+from flows import lifecycle
+from flows.models import FlowInstance
 from kalcifer.models import Heartbeat
 from kalcifer.rota import QUEUES
 from marketing.models import Channel, ChannelGate
 from tenants import admin_troubles
 from tenants.models import Tenant
+from tests.flows.graphs import line
 
 
 @pytest.fixture
@@ -76,6 +79,18 @@ def test_several_rows_are_a_list_of_them_alone(admin_client: Client, acme: Tenan
     assert admin_client.get(address).context["cl"].queryset.count() == 2
 
 
+def test_runs_that_failed_lately_are_told_of_and_older_ones_are_not(admin_client: Client, acme: Tenant) -> None:
+    version = lifecycle.activate(lifecycle.create(acme, "Welcome", graph=line())).active_version
+    facts = {"tenant": acme, "flow_id": version.flow_id, "version": version, "entered_at": clock.now()}
+    for days, status in ((0, "failed"), (0, "compensation_failed"), (2, "failed"), (0, "exited")):
+        ended = {"exited_at": clock.now()} if status == "exited" else {"error": {"detail": "It said no."}}
+        at = clock.now() - timedelta(days=days)
+        FlowInstance.objects.create(participant_id=f"{days} {status}", status=status, updated_at=at, **ended, **facts)
+
+    (said,) = troubles(admin_client)
+    assert said == "2 runs have failed within a day"
+
+
 def test_stopped_projections_and_resting_channels_are_told_of(admin_client: Client, acme: Tenant) -> None:
     now = timezone.now()
     ProjectionCheckpoint.objects.create(name="balances", status="failed", error={"detail": "x"}, updated_at=now)
@@ -92,7 +107,7 @@ def test_stopped_projections_and_resting_channels_are_told_of(admin_client: Clie
 
 def test_every_list_that_it_leads_to_opens(admin_client: Client) -> None:
     for trouble in admin_troubles.added:
-        opts = trouble.rows().model._meta
+        opts = trouble.model._meta
         answer = admin_client.get(f"/admin/{opts.app_label}/{opts.model_name}/?{trouble.query}")
         assert (answer.status_code, answer.request["QUERY_STRING"]) == (200, trouble.query)
 
