@@ -27,6 +27,22 @@ COUNT = """
     UPDATE flow_entries SET count = count + 1, last_entered_at = %(now)s
      WHERE flow_id = %(flow)s AND participant_id = ANY(%(participants)s)
 """
+# In the order in which starts lock them.
+LOCK_BOTH = """
+    SELECT FROM flow_entries WHERE tenant_id = %(tenant)s AND participant_id IN (%(from)s, %(to)s)
+     ORDER BY flow_id, participant_id FOR UPDATE
+"""
+# What the one who goes on has no memory of is theirs as it stands.
+UNITE = """
+    WITH gone AS (
+        DELETE FROM flow_entries WHERE tenant_id = %(tenant)s AND participant_id = %(from)s RETURNING *
+    )
+    INSERT INTO flow_entries AS e (id, tenant_id, flow_id, participant_id, count, last_entered_at)
+    SELECT id, tenant_id, flow_id, %(to)s, count, last_entered_at FROM gone ORDER BY flow_id
+    ON CONFLICT (flow_id, participant_id)
+    DO UPDATE SET count = e.count + excluded.count,
+                  last_entered_at = greatest(e.last_entered_at, excluded.last_entered_at)
+"""
 FORGET = "DELETE FROM flow_entries WHERE flow_id = %(flow)s AND participant_id = ANY(%(participants)s) AND count = 0"
 
 
@@ -46,3 +62,10 @@ def count(flow_id: str, participants: Sequence[str], *, at: datetime) -> None:
 def forget_unused(flow_id: str, participants: Sequence[str]) -> None:
     """Drop the memory that was only made for the lock."""
     execute(FORGET, {"flow": flow_id, "participants": list(participants)})
+
+
+def unite(tenant_id: str, source: str, target: str) -> None:
+    """Let the entries of one participant be those of another, who they turned out to be."""
+    names = {"tenant": tenant_id, "from": source, "to": target}
+    execute(LOCK_BOTH, names)
+    execute(UNITE, names)

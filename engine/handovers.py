@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.db import transaction
 
-from engine import bells, clock, operations
+from engine import bells, clock, entry_memory, operations
 from engine.bells import Bell
 from engine.connections import execute
 from engine.execution import batch, rows, write
@@ -48,6 +48,8 @@ def hand_over(tenant_id: Any, source: str, target: str, *, actor: str = "") -> t
     names = {"tenant": str(tenant_id), "from": source, "to": target}
     with transaction.atomic():
         execute(LOCK, [[f"{tenant_id}:{source}", f"{tenant_id}:{target}"]])
+        # Before any instance: whoever starts holds them when it comes to the instances.
+        entry_memory.unite(str(tenant_id), source, target)
         rivals = [row[0] for row in execute(RIVALS, names).fetchall()]
         operations.exit_many(rivals, code=MERGED, detail=f"Goes on as {target}.", metadata=metadata)
         found = rows.lock([row[0] for row in execute(LIVE, names).fetchall()])

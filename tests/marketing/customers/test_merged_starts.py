@@ -7,10 +7,13 @@ from datetime import timedelta
 import pytest
 
 from engine import clock, schedules, triggers
+from engine.errors import ReentryRefused
 from engine.models import FlowSchedule
 from flows.models import FlowInstance
 from marketing.customers import merging
 from tests.marketing.customers.test_merging import waiting_graph
+from tests.support.graphs import chain
+from tests.support.passage import run_until_idle
 
 URL = "/api/v1/flows/{flow_id}/trigger"
 
@@ -46,6 +49,23 @@ def test_of_many_each_person_enters_once_and_the_answer_has_the_ids_that_were_se
         [("ada", "already_in_flow")],
         [("anon", "already_in_flow")],
     )
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_who_has_been_in_a_flow_once_has_been_there_as_whom_they_are(customer, tenant, flow_of, known):
+    for who in ("anon", "ada"):
+        customer(who)
+    flow = flow_of(chain(1, reentry="once"))
+    triggers.start(flow, "anon")
+    if known:
+        triggers.start(flow, "ada")
+    run_until_idle()
+
+    merging.merge(tenant, "anon", "ada")
+
+    for who in ("anon", "ada"):
+        with pytest.raises(ReentryRefused):
+            triggers.start(flow, who)
 
 
 def test_a_schedule_that_lists_the_old_id_starts_the_known_one(flow, tenant):
