@@ -135,7 +135,8 @@ KALCIFER_KEEP_DAYS = number("KALCIFER_KEEP_DAYS", 30)
 KALCIFER_KEEP_EVENTS_DAYS = number("KALCIFER_KEEP_EVENTS_DAYS", 0)
 SPECTACULAR_SETTINGS = {
     "TITLE": "Kalcifer",
-    "DESCRIPTION": "Durable flows on Celery, Django and PostgreSQL.",
+    "DESCRIPTION": "Durable flows on Celery, Django and PostgreSQL. To try a call, press *Authorize* and paste an API "
+    "key: `manage.py create_tenant NAME` makes a tenant with its first one.",
     "VERSION": "1",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -5,6 +5,7 @@ else 200; one row of the page when the view is `paginated`. `@extend_schema(requ
 otherwise.
 """
 
+import re
 from copy import deepcopy
 from typing import Any, Final
 
@@ -102,6 +103,10 @@ class KalciferSchema(AutoSchema):
             about = "For 24 hours the same key and request gets the stored answer, with Idempotent-Replayed: true."
             return [OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description=about)]
         return []
+
+    def get_summary(self) -> str:
+        """The first sentence of what the view says of itself, for lists of operations."""
+        return re.split(r"[.;:](?:\s|$)", self.get_description(), maxsplit=1)[0].replace("\n", " ")
 
     def get_serializer_name(self, serializer: Any, direction: Any) -> str:
         """With the names of the classes around it: every view has an `Input`."""

@@ -72,6 +72,7 @@ def test_every_operation_says_how_to_call_it(schema: dict[str, Any]) -> None:
     ]
     assert len(operations) > 9
     for name, operation in operations:
+        assert 3 < len(operation["summary"]) < 120, name
         assert {"400", "401", "403", "404", "429", "503"} <= set(operation["responses"]), name
         headers = [parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "header"]
         assert headers == (["Idempotency-Key"] if name.startswith("post") else []), name
@@ -81,6 +82,7 @@ def test_pages_of_the_schema(client: Client) -> None:
     for page in ("/api/v1/docs", "/api/v1/docs/", "/api/v1/redoc"):
         answer = client.get(page, headers={"accept": "text/html"})
         assert (answer.status_code, answer["Content-Type"]) == (200, "text/html; charset=utf-8")
+        assert b"https://" not in answer.content
     assert client.get("/api/v1/schema", headers={"accept": "application/yaml"}).content.startswith(b"openapi:")
 
 
