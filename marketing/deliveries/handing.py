@@ -2,20 +2,22 @@
 Handing messages over, group by group: "about to" is committed, the provider is called, what it said is committed.
 
 Whoever dies in between leaves messages with a claim of an attempt that is over. A provider that takes keys is asked
-again under the same key; for any other the outcome is unknown, and nothing is sent twice.
+again under the same key; for any other the outcome is unknown, and nothing is sent twice. A database that goes away in
+between and comes back soon is told what the provider said.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, close_old_connections, transaction
 
 from engine import clock, patience
 from engine.leases import Lease
@@ -34,6 +36,7 @@ from marketing.templates.errors import CannotRender
 logger = logging.getLogger(__name__)
 JSON = dict[str, Any]
 Going = dict[str, tuple[Held, list[Outgoing]]]
+Answered = tuple[str, str, Verdict]
 
 # So many groups of a process are prepared at a time: what the machine does itself goes no faster by more of them, and
 # each is a session of the database that takes its share from whatever else is to be done. Providers are called by as
@@ -49,6 +52,9 @@ PAUSED_S: Final = 30.0
 # A crowd before a narrow gate comes back ever more rarely: to look at all of them each second would cost more than to
 # send them. There are always enough of them to use what the gate lets through.
 LONGEST_PUT_OFF_S: Final = 60.0
+# So long a verdict waits for a database that is away; after that its message is one whose worker has died.
+AWAY_S: Final = 30.0
+LOOK_EVERY_S: Final = 0.2
 
 
 def hand_over(lease: Lease) -> Outcome:
@@ -188,13 +194,13 @@ class _Group:
             moved = states.move([move for _, move in self.moves], now)
             telling.tell(self.tenant_id, list(_told(self.moves, moved)))
             self._put_off()
+        self.later.clear()
         return moved
 
-    def _put_off(self) -> None:
+    def _put_off(self, among: Container[str] | None = None) -> None:
         for (pause, put_off), held in self.later.items():
-            messages = [(each.id, each.flow_id) for each in held]
+            messages = [(each.id, each.flow_id) for each in held if among is None or each.id in among]
             errands.run_many(self.tenant_id, messages, pause_s=pause, put_off=put_off)
-        self.later.clear()
 
     def send(self, going: Going) -> Counter[str]:
         """Call the provider and record what it says; give how many went where."""
@@ -214,14 +220,18 @@ class _Group:
             judged.append((held, judgement.move))
             if judgement.pause_s is not None:
                 self.later[judgement.pause_s, 0].append(held)
+        answered = [(each.channel, each.recipient, said) for each, said in zip(messages, given, strict=True)]
+        _when_it_is_back(lambda: self._record(judged, answered, now))
+        gate.tell(self.account, given)
+        return Counter(move.status for _, move in judged)
+
+    # Where it is not known whether it was recorded, the second time finds nothing to move, and does nothing more.
+    def _record(self, judged: Sequence[tuple[Held, Move]], answered: Iterable[Answered], now: datetime) -> None:
         with transaction.atomic(durable=True):
             moved = states.move([move for _, move in judged], now)
             telling.tell(self.tenant_id, list(_told(judged, moved)))
-            answered = zip(messages, given, strict=True)
-            suppressions.learn_many(self.tenant_id, [(each.channel, each.recipient, said) for each, said in answered])
-            self._put_off()
-        gate.tell(self.account, given)
-        return Counter(move.status for _, move in judged)
+            suppressions.learn_many(self.tenant_id, answered)
+            self._put_off(among=moved)
 
     # A provider promises not to raise; one that does all the same may have sent something.
     def _ask(self, messages: Sequence[Outgoing]) -> Sequence[Verdict]:
@@ -233,6 +243,20 @@ class _Group:
             given = []
         missing = len(messages) - len(given)
         return [*given[: len(messages)], *[Unknown("no_verdict", "The provider gave no verdict.")] * missing]
+
+
+# What a provider has said nobody else knows.
+def _when_it_is_back(record: Callable[[], None]) -> None:
+    until = time.monotonic() + AWAY_S
+    while True:
+        try:
+            return record()
+        except (OperationalError, InterfaceError):
+            if time.monotonic() > until:
+                raise
+            logger.warning("delivery.verdict_waits", exc_info=True)
+        close_old_connections()
+        time.sleep(LOOK_EVERY_S)
 
 
 # Told is whose message it is by now, and nothing of whom was erased since it was read.
