@@ -16,7 +16,9 @@ from engine.projections import rounds
 from engine.sagas import loop as sagas
 from engine.workflow_scheduler import due as scheduled
 
-# Whoever routes runs others' backlog no longer than this: it has a bell of its own, and events would wait behind it.
+# Runs and events share a queue, and take turns while there is more of both than can be done: neither waits long for the
+# other. Whoever has routed all events runs a backlog that is not its own for a moment only.
+TURN_S: Final = 0.5
 AFTER_EVENTS_S: Final = 0.25
 
 
@@ -28,17 +30,21 @@ def begin_nothing_new(**_: Any) -> None:
 
 @shared_task(name="engine.advance", bind=True)
 def advance(self: Any) -> None:
-    """Run whatever is runnable for one slice."""
+    """Run whatever is runnable for one turn."""
     ringer.answer(Bell.ADVANCE)
-    loop.advance(task_id=self.request.id or "")
+    loop.advance(slice_s=TURN_S, task_id=self.request.id or "")
 
 
 @shared_task(name="engine.route", bind=True)
 def route(self: Any) -> None:
     """Route whatever is in the inbox, and run what it left right here: a doorbell between would only cost time."""
     ringer.answer(Bell.ROUTE)
-    if event_router.route(task_id=self.request.id or ""):
-        loop.advance(slice_s=AFTER_EVENTS_S, task_id=self.request.id or "")
+    if not event_router.route(slice_s=TURN_S, task_id=self.request.id or ""):
+        return
+    if event_router.is_waiting():
+        ringer.ring(Bell.ADVANCE)
+        return
+    loop.advance(slice_s=AFTER_EVENTS_S, task_id=self.request.id or "")
 
 
 @shared_task(name="engine.wake_due", bind=True)
@@ -47,7 +53,7 @@ def wake_due(self: Any) -> None:
     ringer.answer(Bell.WAKE)
     begun = scheduled.run_due()
     if timers.wake_due(task_id=self.request.id or "") or begun:
-        loop.advance(task_id=self.request.id or "")
+        loop.advance(slice_s=TURN_S, task_id=self.request.id or "")
 
 
 @shared_task(name="engine.run_activities", bind=True)

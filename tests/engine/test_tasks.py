@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from engine import bells, tasks, triggers
+from engine import bells, event_router, tasks, triggers
 from engine.inbox import publish_event
 from engine.models import InboundEvent
 from flows.models import Flow, FlowInstance
@@ -34,3 +34,16 @@ def test_whoever_routes_leaves_a_backlog_to_those_who_are_rung_for(backlog: Flow
     tasks.advance()
 
     assert set(FlowInstance.objects.values_list("status", flat=True)) == {"completed"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_events_that_are_still_to_be_routed_come_before_what_the_first_ones_left(
+    backlog: Flow, rung: list[bells.Bell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "AFTER_EVENTS_S", 60.0)
+    monkeypatch.setattr(event_router, "is_waiting", lambda: True)
+
+    tasks.route()
+
+    assert set(FlowInstance.objects.values_list("status", flat=True)) == {"running"}
+    assert bells.Bell.ADVANCE in rung
