@@ -5,6 +5,7 @@ from typing import Any
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from flows.admin import drawing
 from flows.graph import walk
 from flows.graph.model import Edge, Graph, read
 from flows.publishing import Validation
@@ -12,8 +13,14 @@ from flows.publishing import Validation
 TABLE = "<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>"
 
 
+def picture(raw: Any) -> SafeString:
+    """Draw the graph, where it can be drawn."""
+    graph, _ = read(raw)
+    return format_html("{}", "") if graph is None else drawing.draw(graph)
+
+
 def nodes(raw: Any) -> SafeString:
-    """List the nodes in the order of the way through."""
+    """Draw the graph, and list the nodes in the order of the way through."""
     graph, _ = read(raw)
     if graph is None or not graph.nodes:
         return format_html("{}", "No nodes.")
@@ -23,7 +30,7 @@ def nodes(raw: Any) -> SafeString:
         "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
         ((node_id, graph.nodes[node_id].type, "; ".join(map(_way, after[node_id]))) for node_id in _in_order(graph)),
     )
-    return _table(("node", "type", "leads to"), rows)
+    return drawing.draw(graph) + _table(("node", "type", "leads to"), rows)
 
 
 def problems(validation: Validation) -> SafeString:

@@ -8,15 +8,16 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, path
-from django.utils.html import format_html_join
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from flows import publishing, versions
 from flows.admin import graphs
+from flows.admin.flows import add_section
 from flows.admin.pages import Button, Indented, WithButtons, pretty, wide
 from flows.graph.model import read
-from flows.models import FlowVersion
+from flows.models import Flow, FlowVersion
 from flows.models.version import VersionStatus
 from tenants.admin_pages import Form
 
@@ -190,3 +191,15 @@ def _newest_graph(flow_id: str) -> Any:
         return BEGINNING
     newest = versions_of_flow.order_by("-number").values_list("graph", flat=True).first()
     return newest or BEGINNING
+
+
+def show_graph(flow: Flow) -> SafeString:
+    """Draw the graph that runs, below a link to its version."""
+    version = flow.active_version
+    if version is None:
+        return format_html("<p>{}</p>", "Nothing is published yet.")
+    address = reverse("admin:flows_flowversion_change", args=(version.pk,))
+    return format_html('<p><a href="{}">Version {}</a></p>{}', address, version.number, graphs.picture(version.graph))
+
+
+add_section("Graph", show_graph)
