@@ -19,6 +19,8 @@ from tenants.models import Tenant
 # Instances are listed by when they entered, the last first.
 ORDER: Final = ("-entered_at", "-id")
 
+FEW_VERSIONS: Final = 50
+
 # The states in which an instance has tokens and does not move by itself: those of the indexes of nodes.
 STANDING = (InstanceStatus.WAITING, InstanceStatus.PAUSED, InstanceStatus.COMPENSATING, InstanceStatus.FAILED)
 
@@ -62,18 +64,19 @@ class Listing:
         return self.rows.filter(reduce(or_, conditions, Q()), tenant_id=self.tenant_id).order_by(*ORDER)
 
 
-def instances(
+def instances(  # noqa: PLR0913  # one keyword for each thing that can be asked for
     tenant: Tenant,
     *,
     statuses: Iterable[str] = (),
     node_id: str | None = None,
     flow_id: UUID | None = None,
+    version: int | None = None,
     entered_after: datetime | None = None,
     entered_before: datetime | None = None,
     **exactly: Any,
 ) -> Listing:
     """Give a tenant's instances; `exactly` are columns with the value they must have."""
-    asked = Q(**exactly)
+    asked = Q(**exactly) & (Q() if version is None else _of_version(tenant.pk, version, flow_id))
     if entered_after is not None:
         asked &= Q(entered_at__gt=entered_after)
     if entered_before is not None:
@@ -89,6 +92,14 @@ def instances(
     parts = tuple(Part(part.along, part.also & asked) for part in _at_node(tenant.pk, node_id, whose, wanted))
     # Whoever has ended stands nowhere.
     return Listing(tenant.pk, _with_places(rows), parts or (Part(also=Q(pk__in=())),))
+
+
+# By the ids of the versions where they are few: no join then, and nothing is read where no version has the number.
+def _of_version(tenant_id: UUID, number: int, flow_id: UUID | None) -> Q:
+    known = FlowVersion.objects.for_tenant(tenant_id).filter(number=number)
+    ids = (known if flow_id is None else known.filter(flow_id=flow_id)).values_list("pk", flat=True)
+    some = list(ids[: FEW_VERSIONS + 1])
+    return Q(version_id__in=some) if len(some) <= FEW_VERSIONS else Q(version__number=number)
 
 
 # A run that is under way moves on by itself, so there are few of them, and the indexes of nodes know only the others:

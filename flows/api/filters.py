@@ -54,5 +54,5 @@ class InstanceFilters(serializers.Serializer[Any]):
 
 def as_query(filters: dict[str, Any]) -> dict[str, Any]:
     """Give the parameters under the names that `flows.queries.instances` knows."""
-    names = {"status": "statuses", "version": "version__number"}
+    names = {"status": "statuses"}
     return {names.get(name, name): value for name, value in filters.items()}

@@ -75,6 +75,7 @@ FILTERS = (
     {"participant_id": "p77"},
     {"participant_id": "p77", "statuses": ["completed"]},
     {"participant_id": "p77", "node_id": "n0"},
+    {"version": 2},
     {"entered_before": LONG_AGO},
     {"entered_before": BEFORE},
     {"entered_after": FAR_OFF},
