@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -96,7 +97,7 @@ class SagaRunAdmin(EnginePage[SagaRun], WithButtons[SagaRun]):
     def events_table(self, row: SagaRun) -> SafeString:
         """Show what happened, oldest first."""
         found = StoredEvent.objects.filter(aggregate_id=row.pk).order_by("-sequence")[:SHOWN]
-        lines = ((each.sequence, moment(each.recorded_at), each.type, *_told(each)) for each in reversed(found))
+        lines = ((each.sequence, _at(each.recorded_at), each.type, *_told(each)) for each in reversed(found))
         address = f"{reverse('admin:engine_storedevent_changelist')}?q={row.pk}"
         table = _table(("n", "at", "what", "step", "more", "by"), lines)
         return format_html('{}<p><a href="{}">All events</a></p>', table, address)
@@ -115,7 +116,7 @@ class SagaRunAdmin(EnginePage[SagaRun], WithButtons[SagaRun]):
 def _cells(step: dict[str, Any]) -> tuple[Any, ...]:
     undone = step["compensation"]
     before = (step["name"], step["state"], step["attempts"], _short(step["result"]), _detail(step["error"]))
-    times = tuple(moment(step[name]) for name in ("started_at", "completed_at"))
+    times = tuple(_at(step[name]) for name in ("started_at", "completed_at"))
     return (*before, *times, undone["state"], undone["attempts"], _detail(undone["error"]))
 
 
@@ -125,12 +126,16 @@ def _told(event: StoredEvent) -> tuple[str, str, str]:
     return data.get("step") or "", said, actor
 
 
+def _at(time: Any) -> SafeString:
+    return format_html('<span class="moment">{}</span>', moment(time))
+
+
 def _detail(error: dict[str, Any] | None) -> str:
     return "" if error is None else f"{error.get('code', '')}: {error.get('detail', '')}"
 
 
 def _short(value: Any) -> str:
-    return "" if value is None else str(value)[:200]
+    return "" if value is None else json.dumps(value, ensure_ascii=False)[:200]
 
 
 def _table(titles: tuple[str, ...], lines: Iterator[tuple[Any, ...]]) -> SafeString:

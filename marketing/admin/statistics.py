@@ -20,7 +20,7 @@ from marketing.tallies import reading
 JSON = dict[str, Any]
 
 COUNTED = ("queued", "sent", "delivered", "opened", "clicked", "bounced", "complained", "skipped", "failed")
-MESSAGE_TITLES = ("node", "channel", *COUNTED, "opened of delivered", "clicked of delivered", "conversions")
+MESSAGE_TITLES = ("node", "channel", *COUNTED, "opened %", "clicked %", "conversions")
 GOAL_TITLES = ("goal", "conversions", "by a click", "by a message", "by none", "worth", "kept out")
 
 
@@ -33,7 +33,7 @@ def show_messages(flow: Flow) -> SafeString:
 
 
 def _message(found: JSON) -> list[Any]:
-    rates = [f"{percent(found['rates'][name])} %" for name in ("opened", "clicked")]
+    rates = [percent(found["rates"][name]) for name in ("opened", "clicked")]
     return [found["node_id"], found["channel"], *(found[name] for name in COUNTED), *rates, found["conversions"]]
 
 
