@@ -1,6 +1,8 @@
 """What is done to profiles from outside of flows: each in one transaction, with its audit and its notices."""
 
 from collections.abc import Iterable, Mapping
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 from uuid import UUID
 
@@ -31,16 +33,17 @@ def found_by(*, search: str = "", tag: str = "") -> tuple[Q, ...]:
     """
     Give the conditions, each with its own index, of customers whose external_id, e-mail or name begins so.
 
-    They have the tag, if one is named; no conditions where nothing is asked for.
+    Those with a tag are gathered by the tag, and once; no conditions where nothing is asked for.
     """
-    with_tag = Q(tags__contains=[tag]) if tag else Q()
+    with_tag = Q(tags__contains=[tag])
     if not search:
         return (with_tag,) if tag else ()
-    return (
-        with_tag & Q(external_id__startswith=search),
-        with_tag & Q(email__istartswith=search) & ~Q(email=""),
-        with_tag & Q(name__istartswith=search) & ~Q(name=""),
+    beginning = (
+        Q(external_id__startswith=search),
+        Q(email__istartswith=search) & ~Q(email=""),
+        Q(name__istartswith=search) & ~Q(name=""),
     )
+    return (with_tag & reduce(or_, beginning),) if tag else beginning
 
 
 def create(tenant: Tenant, external_id: str, given: Mapping[str, Any], *, actor: str = "") -> Customer:
