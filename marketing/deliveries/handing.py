@@ -42,7 +42,7 @@ Answered = tuple[str, str, Verdict]
 # each is a session of the database that takes its share from whatever else is to be done. Providers are called by as
 # many threads as there are.
 AT_ONCE: Final = 2
-TURN_WITHIN_S: Final = 2.0
+TURN_WITHIN_S: Final = 5.0
 # Of a provider that takes no keys so many messages are unknown at most when a worker dies.
 CAREFUL: Final = 8
 # From this attempt on a group goes one by one: one of its messages may be what kills the workers.
