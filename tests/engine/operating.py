@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from engine import clock
 from engine.event_store.events import Event
@@ -22,6 +20,7 @@ from engine.nodes.outcomes import Completed, Failed, Outcome
 from flows.models import FlowInstance
 from tests.support.graphs import ENTRY, graph
 from tests.support.passage import Passage
+from tests.support.races import tried_at_once
 
 BROKEN = {"is": True}
 TROUBLE = {"code": "error", "detail": "refused"}
@@ -127,20 +126,7 @@ def wake(passage: Passage, node: str) -> None:
 
 
 def in_parallel(*calls: Callable[[], Any]) -> list[Any]:
-    barrier = threading.Barrier(len(calls))
-
-    def one(call: Callable[[], Any]) -> Any:
-        try:
-            connection.ensure_connection()
-            barrier.wait(timeout=60)
-            return call()
-        except Exception as error:  # noqa: BLE001
-            return error
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(one, calls))
+    return tried_at_once(calls)
 
 
 def assert_sound(instance_id: Any) -> None:

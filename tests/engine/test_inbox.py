@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +14,7 @@ from engine.event_form import Incoming
 from engine.inbox import publish_event
 from engine.models import InboundEvent
 from tenants.models import Tenant
+from tests.support.races import at_once
 
 
 @pytest.fixture
@@ -146,23 +144,8 @@ def test_what_cannot_be_an_event_is_refused(tenant: Tenant, wrong: dict[str, Any
     assert not InboundEvent.objects.exists()
 
 
-def in_parallel(calls: list[Callable[[], Any]]) -> list[Any]:
-    barrier = threading.Barrier(len(calls))
-
-    def one(call: Callable[[], Any]) -> Any:
-        try:
-            connection.ensure_connection()
-            barrier.wait(timeout=60)
-            return call()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(one, calls))
-
-
 def test_many_senders_of_the_same_event_store_one(tenant: Tenant) -> None:
-    received = in_parallel([lambda: publish_event("ada", "a", event_id="1", tenant=tenant)] * 8)
+    received = at_once([lambda: publish_event("ada", "a", event_id="1", tenant=tenant)] * 8)
 
     assert sorted(each.duplicate for each in received) == [False] + [True] * 7
     assert InboundEvent.objects.count() == 1
@@ -171,9 +154,7 @@ def test_many_senders_of_the_same_event_store_one(tenant: Tenant) -> None:
 def test_batches_with_the_same_events_in_any_order_do_not_deadlock(tenant: Tenant) -> None:
     events = [Incoming(f"p{i}", "a", {}, event_id=f"e{i:03}") for i in range(200)]
 
-    batches = in_parallel(
-        [lambda: inbox.receive(tenant.pk, events), lambda: inbox.receive(tenant.pk, events[::-1])] * 3
-    )
+    batches = at_once([lambda: inbox.receive(tenant.pk, events), lambda: inbox.receive(tenant.pk, events[::-1])] * 3)
 
     assert sum(not each.duplicate for batch in batches for each in batch) == 200
     assert InboundEvent.objects.count() == 200

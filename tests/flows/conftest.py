@@ -1,13 +1,10 @@
 """Flows on their own: no engine has registered anything, but the categories of a few types are known."""
 
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import connection
 from rest_framework.test import APIClient
 
 from flows import lifecycle, publishing
@@ -15,6 +12,7 @@ from flows.models import ExecutionStep, Flow, FlowInstance
 from tenants import authentication, keys, throttling
 from tenants.models import Role, Tenant
 from tests.flows.graphs import category_of, line
+from tests.support.races import tried_at_once
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
@@ -95,19 +93,6 @@ def in_parallel(transactional_db: None) -> Callable[..., list[Any]]:
     """Call functions at the same moment, each on a connection of its own; give what each returned or raised."""
 
     def run(*calls: Callable[[], Any]) -> list[Any]:
-        barrier = threading.Barrier(len(calls))
-
-        def one(call: Callable[[], Any]) -> Any:
-            try:
-                connection.ensure_connection()
-                barrier.wait(timeout=60)
-                return call()
-            except Exception as error:  # noqa: BLE001 - the answer of a loser
-                return error
-            finally:
-                connection.close()
-
-        with ThreadPoolExecutor(len(calls)) as pool:
-            return list(pool.map(one, calls))
+        return tried_at_once(calls)
 
     return run

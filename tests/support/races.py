@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Self, TypeVar
 
 import psycopg
@@ -16,6 +17,8 @@ from tests.support.processes import wait_for
 
 T = TypeVar("T")
 
+# A busy machine keeps somebody waiting for longer than the product would wait.
+PATIENTLY = "SET lock_timeout = '30s'"
 # Within a transaction what was seen of the others is kept, until it is forgotten.
 ANEW = "SELECT pg_stat_clear_snapshot()"
 BLOCKED = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -27,7 +30,7 @@ def at_once(calls: Sequence[Callable[[], T]], *, seconds: float = 60) -> list[T]
 
     def begin(call: Callable[[], T]) -> T:
         try:
-            connection.ensure_connection()
+            execute(PATIENTLY)
             barrier.wait(timeout=seconds)
             return call()
         finally:
@@ -35,6 +38,18 @@ def at_once(calls: Sequence[Callable[[], T]], *, seconds: float = 60) -> list[T]
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return [future.result(timeout=seconds) for future in [pool.submit(begin, call) for call in calls]]
+
+
+def tried_at_once(calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
+    """Begin all of them at one barrier; give what each answered or raised, in order."""
+
+    def tried(call: Callable[[], T]) -> T | Exception:
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001  # the answer of a loser
+            return error
+
+    return at_once([partial(tried, call) for call in calls])
 
 
 class Meanwhile:

@@ -10,6 +10,11 @@ from tenants.models import Role, Tenant
 
 
 @pytest.fixture(autouse=True)
+def keys_stay_known() -> None:
+    """Here for no longer than in the product."""
+
+
+@pytest.fixture(autouse=True)
 def forget_between_tests() -> Iterator[None]:
     """What a process remembers of keys and rates belongs to one test's database."""
     yield

@@ -112,10 +112,10 @@ def test_checks_of_a_thousand_events_cost_little() -> None:
     raw = orjson.dumps({"events": events})
     assert len(raw) > 250_000
     plain, checked = [], []
-    for _ in range(15):
+    for _ in range(40):
         for costs, read in ((plain, orjson.loads), (checked, jsontext.loads)):
             started = time.thread_time()
             read(raw)
             costs.append(time.thread_time() - started)
     # A ratio, not milliseconds: the machine that runs this may be busy. 2 ms against 0.8 ms on an idle one.
-    assert min(checked) < 6 * min(plain), f"{min(checked) * 1000:.1f} ms, plain {min(plain) * 1000:.1f} ms"
+    assert min(checked) < 8 * min(plain), f"{min(checked) * 1000:.1f} ms, plain {min(plain) * 1000:.1f} ms"

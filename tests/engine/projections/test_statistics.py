@@ -187,7 +187,7 @@ def test_statistics_survive_killed_workers_and_concurrent_writers(
         assert one.answer(seconds=60)
         assert other.answer(seconds=60)
     wait_for(lambda: not execute(UNDER_WAY).fetchone(), seconds=90, what="everybody to wait or be through")
-    wait_for(lambda: not rounds.is_behind(), seconds=60, what="the workers to have projected everything")
+    wait_for(lambda: not rounds.is_behind(), seconds=120, what="the workers to have projected everything")
 
     catch_up()
     assert_equal_to_the_log()
