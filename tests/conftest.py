@@ -70,7 +70,7 @@ def real_workers(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..
                 **{"workers": 1, "web_workers": 1} | options,
             )
             supervisor = running.enter_context(Supervisor(plan))
-            assert supervisor.wait_ready(60), processes.logs_in(tmp_path)
+            assert supervisor.wait_ready(120), processes.logs_in(tmp_path)
             return supervisor
 
         yield start

@@ -84,7 +84,7 @@ def installation() -> Iterator[Installation]:
         stack.callback(shutil.rmtree, folder)
         stack.callback(servers.stop_abandoned, Layout.of(data_dir))
         up = stack.enter_context(processes.running(*words, env=env, log=log))
-        wait_for(lambda: "is ready at" in log.read_text() or up.poll() is not None, seconds=60, what="up to be ready")
+        wait_for(lambda: "is ready at" in log.read_text() or up.poll() is not None, seconds=120, what="up to be ready")
         assert up.poll() is None, log.read_text()
         made = Installation(data_dir, port)
         tenant = processes.manage("create_tenant", "Acme", "--json", env=env)

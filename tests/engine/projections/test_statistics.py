@@ -182,7 +182,7 @@ def test_statistics_survive_killed_workers_and_concurrent_writers(
             moved = execute(PROGRESS).fetchone()
             wait_for(lambda moved=moved: execute(PROGRESS).fetchone() > moved, seconds=60, what="projections to move")
             assert len(supervisor.kill("background", "advance")) == 2
-            assert supervisor.wait_ready(60)
+            assert supervisor.wait_ready(120)
         over.set()
         assert one.answer(seconds=60)
         assert other.answer(seconds=60)
