@@ -74,7 +74,7 @@ def start(data_dir, free_port):
         context = processes.running(*words, env=env, log=data_dir.parent / "up.log")
         contexts.append(context)
         up = Running(context.__enter__(), data_dir, free_port)
-        wait_for(lambda: up.has_said("is ready at") or up.process.poll() is not None, seconds=120, what="up to be ready")
+        wait_for(lambda: up.has_said("is ready at") or up.process.poll() is not None, seconds=120, what="it to be up")
         assert up.process.poll() is None, up.log.read_text()
         return up
 
