@@ -68,12 +68,14 @@ def _rounded(interval: tuple[float, float]) -> list[float]:
 
 
 def _now(flow: Flow, version: int | None) -> Counter[tuple[int, str]]:
+    numbers = dict(flow.versions.values_list("pk", "number"))
     rows = FlowInstance.objects.filter(tenant_id=flow.tenant_id, flow=flow, status__in=LIVE)
     if version is not None:
-        rows = rows.filter(version__number=version)
+        rows = rows.filter(version__in=[pk for pk, number in numbers.items() if number == version])
     found = Counter[tuple[int, str]]()
-    for number, status, n in rows.order_by().values_list("version__number", "status").annotate(n=Count("pk")):
-        found[number, "active"] += n
+    # Of columns that are all in one index, so that no row is read.
+    for pk, status, n in rows.order_by().values_list("version_id", "status").annotate(n=Count("pk")):
+        found[numbers[pk], "active"] += n
         if status == InstanceStatus.WAITING:
-            found[number, "waiting"] += n
+            found[numbers[pk], "waiting"] += n
     return found

@@ -141,8 +141,12 @@ class FlowInstance(StatefulModel):
             ),
             models.Index(fields=("id",), condition=Q(runnable=True, deaths__gt=0), name="instance_fetch_suspect"),
             models.Index(fields=("tenant", "participant_id", "id"), name="instance_by_participant"),
-            models.Index(fields=("tenant", "status", "entered_at", "id"), name="instance_by_status"),
-            models.Index(fields=("flow", "status", "entered_at", "id"), name="instance_by_flow"),
+            models.Index(
+                fields=("tenant", "status", "entered_at", "id"), include=("version",), name="instance_by_status"
+            ),
+            models.Index(
+                fields=("flow", "status", "entered_at", "id"), include=("version", "tenant"), name="instance_by_flow"
+            ),
         )
 
     def __str__(self) -> str:
