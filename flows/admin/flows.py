@@ -50,7 +50,8 @@ def add_section(title: str, show: Callable[[Flow], SafeString]) -> None:
 ACTIVATE = Button("activate", "Activate", _activate, _in(FlowStatus.DRAFT))
 PAUSE = Button("pause", "Pause", _pause, _in(FlowStatus.ACTIVE))
 RESUME = Button("resume", "Resume", _resume, _in(FlowStatus.PAUSED))
-ARCHIVE = Button("archive", "Archive", _archive, _in(FlowStatus.ACTIVE, FlowStatus.PAUSED))
+FOR_GOOD = "Nobody will enter any more, and this cannot be taken back. Archive it?"
+ARCHIVE = Button("archive", "Archive", _archive, _in(FlowStatus.ACTIVE, FlowStatus.PAUSED), sure=FOR_GOOD)
 
 
 @admin.register(Flow)

@@ -51,16 +51,20 @@ class FastPage(OperatorPage[Row]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Row], search_term: str
     ) -> tuple[QuerySet[Row], bool]:
-        """Look for an id or an exact text."""
+        """Look for an id, and for an exact text where no row has this id: participants may be called by UUIDs too."""
         wanted = search_term.strip().replace("\0", "")
         if not wanted:
             return queryset, False
-        found = Q(pk__in=())
+        found = self._by_id(queryset, wanted)
+        if self.searched and (found is None or not found.exists()):
+            found = queryset.filter(Q(*((name, wanted) for name in self.searched), _connector=Q.OR))
+        return queryset.none() if found is None else found, False
+
+    def _by_id(self, queryset: QuerySet[Row], wanted: str) -> QuerySet[Row] | None:
         try:
-            found |= Q(*((name, UUID(wanted)) for name in self.ids), _connector=Q.OR)
+            return queryset.filter(Q(*((name, UUID(wanted)) for name in self.ids), _connector=Q.OR))
         except ValueError:
-            found |= Q(*((name, wanted) for name in self.searched), _connector=Q.OR) if self.searched else Q()
-        return queryset.filter(found), False
+            return None
 
 
 class ReasonForm(ActionForm):
@@ -93,8 +97,8 @@ class Button(Generic[Row]):
     A verb on the page of a row.
 
     `press(row, actor)` does it and gives the message; a KalciferError is shown. `shown` says for which rows. With
-    `asks`
-    there is a field of this name beside the button, and `press(row, actor, text)` gets what was written there.
+    `asks` there is a field of this name beside the button, and `press(row, actor, text)` gets what was written there;
+    with `sure`, which is for what cannot be taken back, the browser puts this question first.
     """
 
     name: str
@@ -102,6 +106,7 @@ class Button(Generic[Row]):
     press: Callable[..., str]
     shown: Callable[[Row], bool] = lambda _: True
     asks: str = ""
+    sure: str = ""
 
 
 class WithButtons(FastPage[Row]):
@@ -129,6 +134,7 @@ class WithButtons(FastPage[Row]):
                 button.label,
                 reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_press", args=(row.pk, button.name)),
                 button.asks,
+                button.sure,
             )
             for button in self.buttons()
             if row is not None and self.may_press(request) and button.shown(row)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from engine import clock
@@ -13,6 +16,15 @@ from flows.admin.pages import Button, FastPage, ReadOnlyPage, WithButtons, prett
 from flows.admin.walks import Walked
 from marketing.customers import erasure
 from marketing.models import Consent, ConsentChange, Customer, Topic
+
+FOR_GOOD = "Everything that is kept of this person goes, and cannot be brought back. Erase them?"
+# The lists that are searched by participant.
+ELSEWHERE = (
+    ("flows_flowinstance", "runs"),
+    ("marketing_delivery", "messages"),
+    ("marketing_consentchange", "consents"),
+    ("engine_inboundevent", "events"),
+)
 
 
 @admin.register(Customer)
@@ -26,9 +38,16 @@ class CustomerAdmin(WithButtons[Customer], ReadOnlyPage[Customer]):
     searched = ("external_id", "email")
     fields = (
         "external_id", "email", "phone", "name", "timezone", "locale", "tags", "preferences_text", "properties_text",
-        "state", "merged_into", "last_seen_at", "created_at", "updated_at", "tenant",
+        "elsewhere", "state", "merged_into", "last_seen_at", "created_at", "updated_at", "tenant",
     )  # fmt: skip
-    readonly_fields = ("preferences_text", "properties_text")
+    readonly_fields = ("preferences_text", "properties_text", "elsewhere")
+
+    @admin.display(description="see")
+    def elsewhere(self, customer: Customer) -> SafeString:
+        """Lead to what happened with this person."""
+        query = urlencode({"q": customer.external_id})
+        lists = ((reverse(f"admin:{name}_changelist"), query, told) for name, told in ELSEWHERE)
+        return format_html_join(" · ", '<a href="{}?{}">{}</a>', lists)
 
     @admin.display(description="preferences")
     def preferences_text(self, customer: Customer) -> SafeString:
@@ -42,7 +61,7 @@ class CustomerAdmin(WithButtons[Customer], ReadOnlyPage[Customer]):
 
     def buttons(self) -> tuple[Button[Customer], ...]:
         """Erase the person."""
-        return (Button("erase", "Erase for good", _erase, shown=_is_there),)
+        return (Button("erase", "Erase for good", _erase, shown=_is_there, sure=FOR_GOOD),)
 
 
 @admin.register(Topic)

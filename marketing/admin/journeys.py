@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from flows.admin.flows import add_section
+from flows.admin.flows import FOR_GOOD, add_section
 from flows.admin.pages import Button, ReadOnlyPage, WithButtons, actor, moment, pretty
 from flows.admin.walks import Walked
 from flows.models import Flow
@@ -61,7 +61,7 @@ BUTTONS = (
     Button("launch-with-all", "Launch, and let the audience in", _launch_with_all, _in(JourneyStatus.DRAFT)),
     Button("pause", "Pause", _pause, _in(JourneyStatus.ACTIVE)),
     Button("resume", "Resume", _resume, _in(JourneyStatus.PAUSED)),
-    Button("archive", "Archive", _archive, _in(JourneyStatus.ACTIVE, JourneyStatus.PAUSED)),
+    Button("archive", "Archive", _archive, _in(JourneyStatus.ACTIVE, JourneyStatus.PAUSED), sure=FOR_GOOD),
 )
 
 

@@ -69,6 +69,9 @@ def test_a_journey_is_made_and_launched(page: Page, flow_of: Callable[..., Flow]
     wait_for(lambda: _entered(page) == 3, seconds=30, what="the figures")
     look(page, "journey")
 
+    page.once("dialog", lambda question: question.dismiss())
+    page.get_by_role("button", name="Archive").click()
+    expect(page.locator(".field-status")).to_contain_text("Active")
     page.goto("/admin/marketing/journey/")
     expect(row_of(page, "Welcome, testers")).to_contain_text("Active")
     look(page, "journeys")

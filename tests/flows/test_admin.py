@@ -10,6 +10,7 @@ from flows.admin import instances
 from flows.admin.pages import Button
 from flows.errors import FlowNotDraft
 from flows.models import ExecutionStep, Flow, FlowEntry, FlowInstance, FlowTrigger, FlowVersion
+from tenants.ids import uuid7
 from tests.flows.conftest import NOON
 from tests.flows.graphs import line
 
@@ -112,6 +113,9 @@ def test_instances_are_found_by_participant_or_id(operator, world):
     assert found(str(bob.pk)) == [bob.pk]
     assert found(str(bob.flow_id)) == [bob.pk]
     assert found("p") == []
+    stranger = str(uuid7())
+    FlowInstance.objects.filter(pk=ada.pk).update(participant_id=stranger)
+    assert found(stranger) == [ada.pk]
 
 
 def test_flows_are_activated_paused_and_archived_from_the_list(operator, flow, tenant):

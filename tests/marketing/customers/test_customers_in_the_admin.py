@@ -33,6 +33,16 @@ def test_a_customer_is_found_looked_at_and_erased(operator, customer):
     assert operator.get(reverse("admin:marketing_customer_add")).status_code == 403
 
 
+def test_a_customers_page_leads_to_what_happened_and_asks_before_it_erases(operator, customer):
+    ada = customer("ada lovelace")
+
+    page = operator.get(reverse("admin:marketing_customer_change", args=(ada.pk,))).content.decode()
+
+    for name in ("flows/flowinstance", "marketing/delivery", "marketing/consentchange", "engine/inboundevent"):
+        assert f'href="/admin/{name}/?q=ada+lovelace"' in page
+    assert 'data-sure="Everything that is kept of this person goes' in page
+
+
 def test_topics_are_edited(operator, tenant):
     given = {"tenant": str(tenant.pk), "slug": "news", "name": "News", "description": "", "opt_in": "on"}
     assert operator.post(reverse("admin:marketing_topic_add"), given).status_code == 302
