@@ -94,7 +94,7 @@ class Walked:
         return Walk(rows.select_related(*related) if isinstance(related, tuple) else rows, self.columns, parts)
 
     def _states(self, page: admin.ModelAdmin[Any]) -> Sequence[str]:
-        return [value for value, _ in page.model._meta.get_field(self.state).choices or ()]  # noqa: SLF001  # as above
+        return [value for value, _ in page.model._meta.get_field(self.state).choices or ()]  # noqa: SLF001  # its public name
 
 
 class Among(admin.AllValuesFieldListFilter):
