@@ -8,7 +8,7 @@ from uuid import uuid4
 from kalcifer.embedded.layout import Layout
 from kalcifer.settings import celery
 from kalcifer.settings.base import *  # noqa: F403  # settings are a module of names
-from kalcifer.settings.base import DATABASE_URL, connection
+from kalcifer.settings.base import DATABASE_URL, SPECTACULAR_SETTINGS, connection
 from kalcifer.settings.environment import text
 
 # The controller of pytest-xdist loads this first and draws the name; its workers inherit it. Nothing is created here.
@@ -27,6 +27,7 @@ TEST_WORKER = f"{TEST_RUN}_{text('PYTEST_XDIST_WORKER', 'main')}"
 KALCIFER_REDIS_PREFIX = f"test:{TEST_WORKER}:"
 globals().update(celery.settings(REDIS_URL, prefix=KALCIFER_REDIS_PREFIX))
 KALCIFER_LOG_LEVEL = "WARNING"
+SPECTACULAR_SETTINGS = SPECTACULAR_SETTINGS | {"DISABLE_ERRORS_AND_WARNINGS": False}
 # The servers of a suite have just been started; its tests let leases run out at once.
 KALCIFER_RESTART_GRACE_S = 0.0
 # A tenant's first request of each second costs one statement more, in the middle of whatever a test counts.
