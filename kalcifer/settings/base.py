@@ -144,7 +144,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    # They are for whoever writes views, whose tests look at them; here they would be logged whenever the schema is read.
+    # They are for whoever writes views; the tests look at them, and each reader of the schema would log them again.
     "DISABLE_ERRORS_AND_WARNINGS": True,
 }
 
