@@ -32,14 +32,14 @@ def begin_nothing_new(**_: Any) -> None:
 def advance(self: Any) -> None:
     """Run whatever is runnable for one turn."""
     ringer.answer(Bell.ADVANCE)
-    loop.advance(slice_s=TURN_S, task_id=self.request.id or "")
+    loop.advance(slice_s=_turn_s(), task_id=self.request.id or "")
 
 
 @shared_task(name="engine.route", bind=True)
 def route(self: Any) -> None:
     """Route whatever is in the inbox, and run what it left right here: a doorbell between would only cost time."""
     ringer.answer(Bell.ROUTE)
-    if not event_router.route(slice_s=TURN_S, task_id=self.request.id or ""):
+    if not event_router.route(slice_s=_turn_s(), task_id=self.request.id or ""):
         return
     if event_router.is_waiting():
         ringer.ring(Bell.ADVANCE)
@@ -53,7 +53,7 @@ def wake_due(self: Any) -> None:
     ringer.answer(Bell.WAKE)
     begun = scheduled.run_due()
     if timers.wake_due(task_id=self.request.id or "") or begun:
-        loop.advance(slice_s=TURN_S, task_id=self.request.id or "")
+        loop.advance(slice_s=_turn_s(), task_id=self.request.id or "")
 
 
 @shared_task(name="engine.run_activities", bind=True)
@@ -117,3 +117,7 @@ def run_schedules() -> None:
 def prune() -> None:
     """Forget what nobody needs any more."""
     retention.prune()
+
+
+def _turn_s() -> float:
+    return min(TURN_S, engine_settings().slice_s)
