@@ -37,6 +37,9 @@ TABLES = {
         (id, tenant_id, name, description, status, created_at, updated_at)
         SELECT id, tenant_id, CASE WHEN rare THEN 'Winter ' ELSE 'Summer ' END || n, '',
                CASE WHEN rare THEN 'archived' ELSE 'draft' END, at, at""",
+    "flow_versions": """
+        (id, tenant_id, flow_id, number, status, graph, changelog, strategy, node_mapping, created_at, published_by)
+        SELECT id, tenant_id, id, 1, 'draft', '{}', '', 'new_entries_only', '{}', at, ''""",
     "journeys": """
         (id, tenant_id, flow_id, name, description, status, tags, created_at, updated_at)
         SELECT id, tenant_id, id, 'Journey ' || n, '', CASE WHEN rare THEN 'paused' ELSE 'draft' END,
