@@ -15,7 +15,7 @@ from asgiref.sync import async_to_sync
 from django.db import transaction
 
 import engine
-from engine import inbox, operations, schedules
+from engine import functions, inbox, operations, schedules
 from engine.models import InboundEvent
 from flows import starting
 from flows.models import Flow, FlowInstance
@@ -26,8 +26,10 @@ PAGE = Path(__file__).parents[2] / "docs/howto/python-api.md"
 
 
 @pytest.fixture(autouse=True)
-def own_audiences(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the examples register is gone after them."""
     monkeypatch.setattr(schedules, "_audiences", {})
+    monkeypatch.setattr(functions, "_functions", dict(functions._functions))
 
 
 def test_every_example_of_the_page_runs(flow_of: Callable[..., Flow]) -> None:
