@@ -31,11 +31,13 @@ TAKE_DUE = f"""
               FROM timers t
              WHERE t.due_at <= %(now)s AND NOT t.held AND t.instance_id IS NOT NULL
                AND NOT EXISTS (
-                   SELECT 1 FROM event_subscriptions s JOIN inbound_events e
-                       ON e.tenant_id = s.tenant_id AND e.participant_id = s.participant_id
-                           AND e.event_type = s.event_type
-                    WHERE s.instance_id = t.instance_id AND s.node_id = t.node_id AND e.routed_at IS NULL
-                        AND e.event_id <> '' AND e.occurred_at <= t.due_at
+                   SELECT 1 FROM event_subscriptions s CROSS JOIN LATERAL (
+                       SELECT FROM inbound_events e
+                        WHERE e.tenant_id = s.tenant_id AND e.participant_id = s.participant_id
+                          AND e.event_type = s.event_type AND e.routed_at IS NULL AND e.event_id <> ''
+                          AND e.occurred_at <= t.due_at
+                       OFFSET 0) AS e
+                    WHERE s.instance_id = t.instance_id AND s.node_id = t.node_id
                    OFFSET 0)
              ORDER BY t.due_at, t.id
             OFFSET 0) AS due
