@@ -20,7 +20,8 @@ from tenants.ids import uuid7
 
 # Takes runnable instances, an equal share per tenant that has any, higher priority first. The recursive part hops from
 # tenant to tenant on the index, so its cost is the number of tenants with work. Instances of a paused flow are taken
-# too, and set aside by `set_aside`.
+# too, and set aside by `set_aside`; their flows are asked one by one, as a join may be planned to begin with everything
+# that is runnable.
 TAKE = f"""
     WITH RECURSIVE busy AS (
         (SELECT tenant_id FROM flow_instances WHERE runnable AND deaths = 0 ORDER BY tenant_id LIMIT 1)
@@ -34,12 +35,12 @@ TAKE = f"""
     )
     SELECT {rows.COLUMNS}, taken.paused
       FROM share CROSS JOIN LATERAL (
-        SELECT i.*, f.status = 'paused' AS paused
-          FROM flow_instances i JOIN flows f ON f.id = i.flow_id
+        SELECT i.*, (SELECT f.status = 'paused' FROM flows f WHERE f.id = i.flow_id) AS paused
+          FROM flow_instances i
          WHERE i.tenant_id = share.tenant_id AND i.runnable AND i.deaths = 0
          ORDER BY i.priority DESC, i.id
          LIMIT share.most
-           FOR NO KEY UPDATE OF i SKIP LOCKED
+           FOR NO KEY UPDATE SKIP LOCKED
       ) AS taken
 """
 
