@@ -13,7 +13,7 @@ def bind(raw: Any, scope: Scope) -> Any:
     Replace what depends on `entry`, `run` and `nodes` alone by its value; `event`, `participant` and `now` stay open.
 
     With the instance's later data, the result matches exactly when the rule does. A reference that is missing stays as
-    it is. `raw` must be a valid rule.
+    it is, and so does a settled path that is compared with an open one. `raw` must be a valid rule.
     """
     if "all" in raw:
         return {"all": [bind(item, scope) for item in raw["all"]]}
