@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -54,7 +53,7 @@ class Hands:
     def __init__(self, threads: int) -> None:
         self._most = threads
         self._threads: list[threading.Thread] = []
-        self._todo = _Todo()
+        self._todo: SimpleQueue[Hold | None] = SimpleQueue()
         self._done: SimpleQueue[Hold | None] = SimpleQueue()
 
     def give(self, holds: Sequence[Hold], *, busy: int) -> None:
@@ -109,44 +108,23 @@ class Hands:
             self._todo.put(None)
 
 
-# What threads wait for. Of those who wait the last to come is called first: the connection that it holds is still warm,
-# and the others' can go.
-class _Todo:
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._calls: deque[Hold | None] = deque()
-        self._idle: list[SimpleQueue[Hold | None]] = []
-
-    def put(self, call: Hold | None) -> None:
-        with self._guard:
-            if not self._idle:
-                self._calls.append(call)
-                return
-            own = self._idle.pop()
-        own.put(call)
-
-    # `own` is the caller's own letter box; whoever waits for long lets its connections go, and keeps its place.
-    def get(self, own: SimpleQueue[Hold | None]) -> Hold | None:
-        with self._guard:
-            if self._calls:
-                return self._calls.popleft()
-            self._idle.append(own)
-        try:
-            return own.get(timeout=LINGER_S)
-        except Empty:
-            connections.close_all()
-            return own.get()
-
-
-def _work(todo: _Todo, done: SimpleQueue[Hold | None]) -> None:
-    own: SimpleQueue[Hold | None] = SimpleQueue()
-    while (hold := todo.get(own)) is not None:
+def _work(todo: SimpleQueue[Hold | None], done: SimpleQueue[Hold | None]) -> None:
+    while (hold := _next(todo)) is not None:
         if hold.claim():
             hold.outcome = _guarded(hold)
             done.put(hold)
         # What it holds shall not outlive it until the next call comes.
         del hold
     connections.close_all()
+
+
+def _next(todo: SimpleQueue[Hold | None]) -> Hold | None:
+    if any(connection.connection is not None for connection in connections.all(initialized_only=True)):
+        try:
+            return todo.get(timeout=LINGER_S)
+        except Empty:
+            connections.close_all()
+    return todo.get()
 
 
 # Whatever a handler raises is its own activity's failure, also sys.exit(). Connections it opened are closed with it,

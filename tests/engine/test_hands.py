@@ -168,25 +168,3 @@ def test_a_hand_without_work_lets_its_connection_go(said_by_one_hand: Callable[.
 
     gone = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)"
     wait_for(lambda: connections.one(gone, [kept]), seconds=60, what="the connection to be closed")
-
-
-def test_of_hands_that_wait_the_last_to_come_is_called_first() -> None:
-    hands, together = Hands(2), threading.Barrier(2, timeout=20)
-
-    def meet() -> int:
-        together.wait()
-        return threading.get_ident()
-
-    def give(*calls: Callable[[], Any]) -> list[Any]:
-        lease = Lease("", "", None, None, "", "other", "", {}, "", {"non_retryable": []}, 1)
-        hands.give([Hold(lease, call, 0.0) for call in calls], busy=len(calls))
-        found = hands.collect(expected=len(calls), within_s=20.0, grace_s=20.0)
-        wait_for(lambda: len(hands._todo._idle) == 2, seconds=20, what="both to wait")
-        return [hold.outcome for hold in found]
-
-    both = give(meet, meet)
-    called = {one for _ in range(3) for one in give(threading.get_ident)}
-    hands.let_go()
-
-    assert len(set(both)) == 2
-    assert len(called) == 1
